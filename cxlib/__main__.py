@@ -1,0 +1,209 @@
+"""The command line: `python -m cxlib`, installed as `cx`.
+
+Each command imports what it needs when it runs, so `cx --help` is quick. An error of ours is one
+message on stderr and exit code 1; a wrong command line is exit code 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cxlib.errors import CxError, CxValueError
+
+if TYPE_CHECKING:
+    from cxlib.report import About
+    from cxlib.study import Study
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except CxError as error:
+        print(f"cx: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("cx: stopped; nothing was written", file=sys.stderr)
+    except BrokenPipeError:  # `cx studies | head`: who reads has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="cx", description="From raw customer touchpoints to a revenue decision."
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    report = commands.add_parser("report", help="run the walk on a study: reports/STUDY/index.html")
+    report.add_argument("study", nargs="?", default="demo", help="a study's name or folder (default: demo)")
+    report.add_argument("--brief", action="store_true", help="pages without code")
+    report.add_argument("--only", metavar="03", help="the notebooks whose name begins so")
+    report.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: reports/STUDY)")
+    report.set_defaults(run=_report)
+
+    check = commands.add_parser("check", help="say everything that is wrong with a study's tables")
+    check.add_argument("path", help="a folder with <table>.parquet or <table>.csv")
+    check.set_defaults(run=_check)
+
+    studies = commands.add_parser("studies", help="list the studies that can be opened by name")
+    studies.set_defaults(run=_studies)
+
+    data = commands.add_parser("data", help="public data sets: list, fetch, where they are kept")
+    actions = data.add_subparsers(required=True, metavar="list | fetch NAME | where")
+    actions.add_parser("list", help="names, sizes, licences").set_defaults(run=_data_list)
+    fetch = actions.add_parser("fetch", help="download one, checked by its sha256")
+    fetch.add_argument("name")
+    fetch.set_defaults(run=_data_fetch)
+    actions.add_parser("where", help="the folder they are kept in").set_defaults(run=_data_where)
+
+    notebooks = commands.add_parser("notebooks", help="make notebooks/*.ipynb from notebooks/src/*.py")
+    how = notebooks.add_mutually_exclusive_group()
+    how.add_argument(
+        "--run", dest="execute", action="store_true", help="also run on the demo, store checked outputs"
+    )
+    how.add_argument(
+        "--check", action="store_true", help="compare sources, tags and notebooks; write nothing"
+    )
+    notebooks.set_defaults(run=_notebooks)
+
+    simulate = commands.add_parser("simulate", help="write a simulated company, with its planted truth")
+    simulate.add_argument("out", type=Path, help="a new folder")
+    simulate.add_argument("--customers", type=_positive, required=True, metavar="N")
+    simulate.add_argument("--seed", type=int, default=0, metavar="S", help="draws the customers (default: 0)")
+    simulate.add_argument(
+        "--world", default="demo", metavar="W", help="demo (default), one_kind or continuum"
+    )
+    simulate.add_argument(
+        "--no-faults", action="store_true", help="a clean log: no duplicates, bots, late events"
+    )
+    simulate.set_defaults(run=_simulate)
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text.replace("_", ""))
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not a number of customers; give 1 or more")
+    return number
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from cxlib.report import build
+    from cxlib.report.sources import folder
+    from cxlib.study import open_study, studies
+
+    where = arguments.study
+    if where not in studies() and Path(where).is_dir():
+        where = str(Path(where).resolve())  # the notebooks run in another folder
+    study = open_study(where)
+    about, has = _about(study)
+    built = build(
+        sorted(folder().glob("*.ipynb")),
+        about,
+        arguments.out or Path("reports") / _file_name(about.name),
+        has=has,
+        parameters={"STUDY": where},
+        brief=arguments.brief,
+        only=arguments.only,
+    )
+    if built.left_out:
+        print("Left out, because the study has nothing to fill it with:")
+        print("\n".join(f"  {part}" for part in built.left_out))
+    print(f"Report: {built.index}")
+    return 0
+
+
+def _about(study: Study) -> tuple[About, set[str]]:
+    """What the report builder may know of a study: its name, its provenance, what it holds."""
+    from cxlib.report import About
+
+    has = set(study.tables) | ({"truth"} if study.truths else set())
+    rows = ", ".join(f"{table} {count:,}" for table, count in study.findings.rows.items())
+    return About(study.name, study.title, {**study.provenance, "rows": rows}), has
+
+
+def _file_name(name: str) -> str:
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "study"
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from cxlib.study import check
+
+    findings = check(arguments.path)
+    print(findings)
+    return 1 if findings.violations else 0
+
+
+def _studies(arguments: argparse.Namespace) -> int:
+    from cxlib.study import studies
+
+    for name, title in studies().items():
+        print(f"{name:<12} {title}")
+    return 0
+
+
+def _data_list(arguments: argparse.Namespace) -> int:
+    from cxlib.study import registry
+
+    for name in registry.names():
+        files = registry.files(name)
+        size = sum(file.bytes for file in files) / 1e6
+        print(f"{name:<20} {size:>9,.1f} MB  {'; '.join(sorted({file.licence for file in files}))}")
+    return 0
+
+
+def _data_fetch(arguments: argparse.Namespace) -> int:
+    from cxlib.study import registry
+
+    for path in registry.fetch(arguments.name, progress=True).values():
+        print(path)
+    return 0
+
+
+def _data_where(arguments: argparse.Namespace) -> int:
+    from cxlib.study import registry
+
+    print(registry.where())
+    return 0
+
+
+def _notebooks(arguments: argparse.Namespace) -> int:
+    from cxlib.report import sources, store
+
+    where = sources.folder()
+    if arguments.check:
+        findings = sources.check(where)
+        for finding in findings:
+            print(finding if finding.wrong else f"{finding} (advice)")
+        wrong = sum(finding.wrong for finding in findings)
+        print(f"{len(sources.sources(where))} notebooks, {wrong} things wrong")
+        return 1 if wrong else 0
+    for path in store(where) if arguments.execute else sources.regenerate(where):
+        print(path)
+    return 0
+
+
+def _simulate(arguments: argparse.Namespace) -> int:
+    from cxlib.world import simulate
+
+    if arguments.out.exists() and (not arguments.out.is_dir() or any(arguments.out.iterdir())):
+        raise CxValueError(f"{arguments.out} is there already and not empty; name a new folder.")
+    made = simulate(
+        arguments.customers, arguments.seed, world=arguments.world, faults=not arguments.no_faults
+    )
+    made.write(arguments.out)
+    print(
+        f"{arguments.out}: open it with cx.open_study({str(arguments.out)!r}) or `cx report {arguments.out}`"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

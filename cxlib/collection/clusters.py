@@ -1,0 +1,71 @@
+"""Sums over customers, made on the engine: what a ratio's sampling error needs, in one small frame.
+
+Customers are independent, their answers and events are not. Two group-bys (by customer, then over
+customers) bring any number of rows down to one a group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+
+from cxlib.stats import Clustered
+
+PERSON = "person_"  # the names of our own columns end in _, so that no study's own can be hit
+
+
+def sums(rows: ir.Table, values: Mapping[str, ir.Value], by: Sequence[str] = ()) -> ir.Table:
+    """Sums by group over the customers of `rows`: one row a group (`by`), lazily.
+
+    `rows` has `person_` (a row without one is a customer of its own kind: null is one group, so fill
+    it first) and may have `weight_`. Columns of the result: `by`, then `customers`, `n` (rows),
+    `weight_`, `kish_`, `weight2_` and, for each name in `values`, its three sums; `clustered` reads them.
+    """
+    weight = rows["weight_"].cast("float64") if "weight_" in rows.columns else ibis.literal(1.0, "float64")
+    drawn = rows.select(
+        *by, PERSON, weight_=weight, **{f"{name}_": value.cast("float64") for name, value in values.items()}
+    )
+    person = drawn.group_by([*by, PERSON]).agg(
+        n=drawn.count(),
+        kish_=(drawn["weight_"] * drawn["weight_"]).sum(),
+        weight_=drawn["weight_"].sum(),
+        **{f"{name}_": (drawn[f"{name}_"] * drawn["weight_"]).sum() for name in values},
+    )
+    total = {
+        "customers": person.count(),
+        "n": person["n"].sum(),
+        "kish_": person["kish_"].sum(),
+        "weight_": person["weight_"].sum(),
+        "weight2_": (person["weight_"] * person["weight_"]).sum(),
+    }
+    for name in values:
+        value = person[f"{name}_"]
+        total |= {
+            f"{name}_": value.sum(),
+            f"{name}2_": (value * value).sum(),
+            f"{name}w_": (value * person["weight_"]).sum(),
+        }
+    return person.group_by(list(by)).agg(**total) if by else person.agg(**total)
+
+
+def clustered(frame: pd.DataFrame, name: str) -> Clustered:
+    """The sums of one value, as fetched, in the form in which `cxlib.stats` takes them."""
+
+    def column(of: str) -> np.ndarray:
+        return frame[of].fillna(0).to_numpy(dtype=float)
+
+    with np.errstate(divide="ignore", invalid="ignore"):
+        answers = column("weight_") ** 2 / column("kish_")
+    return Clustered(
+        clusters=column("customers"),
+        answers=answers,
+        weight=column("weight_"),
+        value=column(f"{name}_"),
+        weight2=column("weight2_"),
+        value2=column(f"{name}2_"),
+        product=column(f"{name}w_"),
+    )

@@ -1,0 +1,315 @@
+"""The voice of the customer: scores with intervals, by touchpoint, and who did not speak.
+
+Answers of one customer resemble each other, so customers are the clusters everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy import stats as distributions
+
+from cxlib import stats
+from cxlib.collection.clusters import PERSON, clustered, sums
+from cxlib.errors import CxLookupError, CxValueError, did_you_mean
+from cxlib.results import Claim, Result, number, percent
+from cxlib.study import Study
+
+PROMOTER, DETRACTOR = 9, 6
+"""Of 0 to 10: a promoter scores at least 9, a detractor at most 6 (Reichheld 2003)."""
+
+EVERYWHERE = "(all)"
+
+
+@dataclass(frozen=True)
+class NPS(Result):
+    """A net promoter score, in points from -100 to 100.
+
+    Fields: `estimate`, `low`, `high`; `n` answers; `missing`, not answered; `promoters` and
+    `detractors`, shares; `customers`, the clusters (or answers, where clusters are not given).
+    """
+
+    estimate: float
+    low: float
+    high: float
+    n: int
+    missing: int
+    promoters: float
+    detractors: float
+    customers: int
+
+    def table(self) -> pd.DataFrame:
+        """One row."""
+        return pd.DataFrame([self.__dict__])
+
+    def claim(self) -> Claim:
+        """The score in one sentence."""
+        return Claim(
+            f"The net promoter score is {points(self.estimate)} ({points(self.low)} to {points(self.high)}), "
+            f"on {self.n:,} answers."
+        )
+
+
+@dataclass(frozen=True)
+class CSAT(Result):
+    """The share of answers in the top boxes, 0 to 1, with its score interval (fields as `NPS`)."""
+
+    estimate: float
+    low: float
+    high: float
+    n: int
+    missing: int
+    customers: int
+
+    def table(self) -> pd.DataFrame:
+        """One row."""
+        return pd.DataFrame([self.__dict__])
+
+    def claim(self) -> Claim:
+        """The share in one sentence."""
+        return Claim(
+            f"{percent(self.estimate)} are satisfied ({percent(self.low)} to {percent(self.high)}), "
+            f"on {self.n:,} answers."
+        )
+
+
+def points(value: float) -> str:
+    """Score points as people read them: one decimal, a true minus left as `-`."""
+    return "-" if not np.isfinite(value) else f"{value:.1f}"
+
+
+def nps(scores: ArrayLike, weights: ArrayLike | None = None, clusters: ArrayLike | None = None) -> NPS:
+    """Net promoter score of answers from 0 to 10, with an adjusted-Wald interval (95 %).
+
+    `scores`: one a row; NaN is "not answered", dropped and counted. `weights`: survey weights.
+    `clusters`: who answered; then the effective number of answers and t with customers - 1 degrees
+    of freedom are used (see `cxlib.stats.Clustered`). Raises CxValueError for scores outside 0 to 10.
+
+    >>> result = nps([10, 9, 9, 8, 7, 3, None])
+    >>> round(result.estimate, 1), result.n, result.missing
+    (33.3, 6, 1)
+    """
+    x, w, who, missing = _answers(scores, weights, clusters, 0, 10)
+    up, down = (x >= PROMOTER).astype(float), (x <= DETRACTOR).astype(float)
+    net = stats.Clustered.of(up - down, w, who)
+    p, d = (float(stats.Clustered.of(side, w, who).ratio) for side in (up, down))
+    n = net.effective(p + d - (p - d) ** 2)
+    interval = stats.adjusted_wald_nps(p, d, n, df=np.inf if clusters is None else net.df)
+    low, high = float(100 * interval.low), float(100 * interval.high)
+    return NPS(100 * (p - d), low, high, len(x), missing, p, d, int(net.clusters))
+
+
+def csat(
+    scores: ArrayLike,
+    scale_min: float,
+    scale_max: float,
+    weights: ArrayLike | None = None,
+    clusters: ArrayLike | None = None,
+    top: int = 2,
+) -> CSAT:
+    """Share of answers in the `top` boxes of a scale, with Wilson's interval (95 %).
+
+    The scale has whole steps from `scale_min` to `scale_max`; else as `nps`.
+
+    >>> csat([5, 4, 4, 2, 1], 1, 5).claim()
+    60.0 % are satisfied (23.1 % to 88.2 %), on 5 answers.
+    """
+    x, w, who, missing = _answers(scores, weights, clusters, scale_min, scale_max)
+    share = stats.Clustered.of(x > scale_max - top, w, who)
+    p = share.ratio
+    n = share.effective(p * (1 - p))
+    interval = stats.wilson(p * n, n, df=np.inf if clusters is None else share.df)
+    return CSAT(float(p), float(interval.low), float(interval.high), len(x), missing, int(share.clusters))
+
+
+def _answers(
+    scores: ArrayLike, weights: ArrayLike | None, clusters: ArrayLike | None, low: float, high: float
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None, int]:
+    given = np.asarray(pd.to_numeric(pd.Series(np.asarray(scores).ravel()), errors="coerce"), dtype=float)
+    unread = np.isnan(given) & ~np.asarray(pd.isna(pd.Series(np.asarray(scores, dtype=object).ravel())))
+    if unread.any():
+        raise CxValueError(f"{unread.sum():,} scores are not numbers; leave out an answer by NaN.")
+    outside = pd.Series(given[(given < low) | (given > high)])
+    if len(outside):
+        counts = outside.value_counts().sort_index()
+        named = ", ".join(f"{value:g} ({count:,} times)" for value, count in counts.head(5).items())
+        raise CxValueError(
+            f"{len(outside):,} scores are outside {low:g} to {high:g}: {named}. "
+            "Turn codes for blank or refused into NaN, or give the scale the answers were on."
+        )
+    answered = ~np.isnan(given)
+    others = []
+    for name, values in (("weights", weights), ("clusters", clusters)):
+        if values is None:
+            others.append(None)
+            continue
+        kept = np.asarray(values).ravel()
+        if len(kept) != len(given):
+            raise CxValueError(f"{len(given):,} scores but {len(kept):,} {name}; there must be one for each.")
+        others.append(kept[answered])
+    w = others[0]
+    if w is not None and not (np.isfinite(w.astype(float)) & (w.astype(float) >= 0)).all():
+        raise CxValueError("Weights must be finite and not negative.")
+    return given[answered], w, others[1], int((~answered).sum())
+
+
+# --- by touchpoint, on the engine --------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Scores(Result):
+    """One question's score for each group and for all.
+
+    `frame`: key (`touchpoint`, or the column asked for; "(all)" first), estimate, low, high, n
+    (answers), customers, missing, `q`: the p-value of the difference from all other answers,
+    adjusted for the number of groups. `measure` says what the estimate is, `unit` in what.
+    """
+
+    frame: pd.DataFrame = field(repr=False)
+    question: str
+    measure: str
+    unit: str
+
+    def table(self) -> pd.DataFrame:
+        """One row a group, "(all)" first, then by name."""
+        return self.frame
+
+    def claim(self) -> Claim:
+        """The whole's score, and which group stands out below it, if one does."""
+        key = self.frame.columns[0]
+        whole = self.frame.iloc[0]
+        say = points if self.unit == "points" else percent if self.unit == "share" else number
+        text = (
+            f"{self.measure} is {say(whole['estimate'])} ({say(whole['low'])} to {say(whole['high'])}) "
+            f"on {whole['n']:,} answers"
+        )
+        groups = self.frame.iloc[1:]
+        apart = groups[(groups["q"] < 0.05) & (groups["estimate"] < whole["estimate"])]
+        if len(apart):
+            worst = apart.loc[apart["estimate"].idxmin()]
+            text += (
+                f"; {len(apart)} of {len(groups)} {key}s lie below the others (false discovery rate 5 %), lowest "
+                f"`{worst[key]}` at {say(worst['estimate'])} ({say(worst['low'])} to {say(worst['high'])})"
+            )
+        elif len(groups) > 1:
+            text += f"; no {key} lies below the others by more than chance would do"
+        return Claim(text + ".")
+
+
+def scores(study: Study, question: str = "nps", by: str | None = "touchpoint") -> Scores:
+    """A survey question's score for each touchpoint (or another column of `surveys`), and for all.
+
+    `nps` gives the net promoter score (points; adjusted Wald), `csat` the share in the top two
+    boxes (Wilson), any other question the mean on its own scale (t); all with the customers as
+    clusters, and with the table's weights where it has them. `by=None` gives the whole alone.
+
+    Raises MissingTable without `surveys`, CxLookupError for a question nobody was asked.
+    """
+    surveys = study.table("surveys", needed_by="scores")
+    if by is not None and by not in surveys.columns:
+        raise CxLookupError(
+            f"surveys has no column `{by}`.{did_you_mean(by, surveys.columns)} It has: {', '.join(surveys.columns)}."
+        )
+    frame = study.cached("scores", {"question": question, "by": by}, lambda: _scores(study, surveys, question, by))
+    if not len(frame):
+        asked = study.fetch(surveys.group_by("question").agg(n=surveys.count()).order_by("question"))
+        known = asked["question"].tolist()
+        raise CxLookupError(
+            f"Nobody answered `{question}`.{did_you_mean(question, known)} The surveys ask: {', '.join(known)}."
+        )
+    measure, unit, _ = _measure(question)
+    return Scores(frame, question, measure, unit)
+
+
+def _measure(question: str) -> tuple[str, str, Callable[[ir.Table], dict[str, ir.Value]]]:
+    """What a question's score is: its name, its unit, and the values to sum."""
+    if question == "nps":
+        return "The net promoter score", "points", _net
+    if question == "csat":
+        return "The share of satisfied answers (top two boxes)", "share", _top
+    return f"The mean of `{question}`", "scale", _mean
+
+
+def _net(rows: ir.Table) -> dict[str, ir.Value]:
+    # On another scale than 0 to 10 the same places count: the top two steps, the lowest seven.
+    step = (rows["scale_max"] - rows["scale_min"]) / 10.0
+    up = (rows["score"] >= rows["scale_min"] + PROMOTER * step).cast("float64")
+    down = (rows["score"] < rows["scale_min"] + (DETRACTOR + 1) * step).cast("float64")
+    return {"value": up - down, "up": up, "down": down}
+
+
+def _top(rows: ir.Table) -> dict[str, ir.Value]:
+    return {"value": (rows["score"] > rows["scale_max"] - 2).cast("float64")}
+
+
+def _mean(rows: ir.Table) -> dict[str, ir.Value]:
+    return {"value": rows["score"], "square": rows["score"] * rows["score"]}
+
+
+def _scores(study: Study, surveys: ir.Table, question: str, by: str | None) -> pd.DataFrame:
+    key = by or "touchpoint"
+    asked = surveys.filter(surveys["question"] == question)
+    asked = asked.mutate(
+        person_=ibis.coalesce(asked["customer_id"].cast("string"), asked["response_id"].cast("string")),
+        weight_=ibis.coalesce(asked["weight"], ibis.literal(1.0)),
+        group_=asked[key].cast("string"),
+    )
+    answered = asked.filter(asked["score"].notnull())
+    values = _measure(question)[2](answered)
+    whole = study.fetch(sums(answered, values)).assign(group_=EVERYWHERE)
+    if not whole["n"].fillna(0).iloc[0]:
+        return pd.DataFrame()
+    empty = study.fetch(asked.group_by("group_").agg(missing=asked["score"].isnull().sum()))
+    parts = [whole]
+    if by is not None:
+        groups = study.fetch(sums(answered, values, by=["group_"]))
+        parts.append(groups[groups["group_"].notna()].sort_values("group_"))
+    frame = pd.concat(parts, ignore_index=True)
+    interval = _interval(frame, question)
+    table = pd.DataFrame({key: frame["group_"], "estimate": interval.estimate, "low": interval.low})
+    table["high"], table["n"] = interval.high, frame["n"].astype(int)
+    table["customers"] = frame["customers"].astype(int)
+    counted = empty.set_index("group_")["missing"]
+    table["missing"] = frame["group_"].map(counted).fillna(0).astype(int)
+    table.loc[0, "missing"] = int(counted.sum())
+    table["q"] = _apart(frame)
+    return table
+
+
+def _interval(frame: pd.DataFrame, question: str) -> stats.Interval:
+    value = clustered(frame, "value")
+    if question == "nps":
+        p, d = clustered(frame, "up").ratio, clustered(frame, "down").ratio
+        n = value.effective(p + d - (p - d) ** 2)
+        return stats.Interval(*(100 * one for one in stats.adjusted_wald_nps(p, d, n, df=value.df)))
+    if question == "csat":
+        p = value.ratio
+        n = value.effective(p * (1 - p))
+        return stats.wilson(p * n, n, df=value.df)
+    se = np.sqrt(value.variance)
+    reach = distributions.t.ppf(0.975, value.df) * se
+    return stats.Interval(value.ratio, value.ratio - reach, value.ratio + reach, se)
+
+
+def _apart(frame: pd.DataFrame) -> np.ndarray:
+    """Adjusted p-values of each group against all other answers (the first row is the whole).
+
+    The covariance through customers who are in both is left out: it is positive as a rule, which
+    makes the test err on the careful side.
+    """
+    numbers = frame.drop(columns="group_").astype(float)
+    groups, rest = numbers.iloc[1:], numbers.iloc[0] - numbers.iloc[1:]
+    # A customer of the group who also answered elsewhere is not lost to the rest: bound the count.
+    rest["customers"] = np.maximum(rest["customers"], 0) + 1
+    for name in [c for c in rest.columns if c.endswith("2_") or c.endswith("w_")]:
+        rest[name] = rest[name].clip(lower=0)
+    one, other = clustered(groups, "value"), clustered(rest, "value")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = (one.ratio - other.ratio) / np.sqrt(one.variance + other.variance)
+    return np.r_[np.nan, stats.benjamini_hochberg(2 * distributions.t.sf(np.abs(z), np.maximum(one.df, 1)))]

@@ -1,0 +1,131 @@
+"""One look for all figures: quiet axes, one accent, readable on white and in print; alt text required.
+
+A plot takes a result and ends with `finish(fig, alt)`, which returns something a notebook shows.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cxlib.errors import CxValueError
+
+INK = "#1f2933"
+MUTED = "#7b8794"
+FAINT = "#e4e7eb"
+ACCENT = "#0b6e99"
+WARM = "#c2410c"
+# Okabe and Ito's colours, told apart by colour-blind readers, reordered to begin with the accent.
+COLOURS = ("#0b6e99", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#8c6d1f", "#444444")
+STAGE_COLOURS = {"awareness": "#56b4e9", "engagement": "#0b6e99", "transaction": "#e69f00", "retention": "#009e73"}
+WIDTHS = {"text": 7.2, "wide": 9.6}
+DPI = 120
+
+_STYLE = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 9.5,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": "#9aa5b1",
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.8,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "legend.frameon": False,
+}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A finished figure: a PNG and the sentence that stands for it where it cannot be seen."""
+
+    png: bytes
+    alt: str
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+        data = {"image/png": base64.b64encode(self.png).decode(), "text/plain": self.alt}
+        return data, {"image/png": {"alt": self.alt}}
+
+
+def figure(width: str = "text", height: float = 3.4, columns: int = 1) -> tuple[Any, Any]:
+    """A matplotlib figure and axes in the house style; `width` is text or wide, `height` in inches."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with style():
+        # Made without pyplot, so that nothing is shown twice and nothing has to be closed.
+        fig = Figure(figsize=(WIDTHS[width], height), layout="constrained")
+        FigureCanvasAgg(fig)
+        axes = fig.subplots(1, columns)
+    return fig, axes
+
+
+def style() -> Any:
+    """The house style, as a context for drawing."""
+    import matplotlib as mpl
+
+    return mpl.rc_context(_STYLE)
+
+
+def finish(fig: Any, alt: str) -> Shown:
+    """The figure as PNG with its alt text; CxValueError where the alt text says nothing."""
+    if len(alt.split()) < 4:
+        raise CxValueError("A figure needs alt text: a sentence that says what it shows.")
+    buffer = io.BytesIO()
+    with style():
+        # No software or date stamp: the same figure gives the same bytes.
+        fig.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    return Shown(buffer.getvalue(), alt)
+
+
+def dots(ax: Any, labels: Sequence[str], estimate: Any, low: Any, high: Any, colour: Any = ACCENT) -> None:
+    """Estimates as dots with their intervals, one row a label, the first on top."""
+    rows = np.arange(len(labels))[::-1]
+    colours = [colour] * len(labels) if isinstance(colour, str) else list(colour)
+    ax.hlines(rows, low, high, color=colours, linewidth=2.2, alpha=0.45)
+    ax.scatter(estimate, rows, s=30, color=colours, zorder=3)
+    ax.set_yticks(rows, [nice(label) for label in labels])
+    ax.set_ylim(-0.7, len(labels) - 0.3)
+    ax.grid(axis="y", visible=False)
+
+
+def heat(ax: Any, values: Any, rows: Sequence[str], columns: Sequence[str], *, percent: bool = True) -> None:
+    """A matrix of shares as shaded cells, each labelled where it is at least half a percent."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    shade = LinearSegmentedColormap.from_list("shade", ["#ffffff", "#cfe5ef", ACCENT, "#063b53"])
+    values = np.asarray(values, dtype=float)
+    top = max(float(np.nanmax(values, initial=0.0)), 1e-9)
+    ax.imshow(values, cmap=shade, vmin=0, vmax=top, aspect="auto")
+    ax.set_xticks(range(len(columns)), [nice(c) for c in columns])
+    ax.set_yticks(range(len(rows)), [nice(r) for r in rows])
+    ax.grid(visible=False)
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+    for i, j in zip(*np.nonzero(values >= 0.005), strict=True):
+        text = f"{100 * values[i, j]:.0f}" if percent else f"{values[i, j]:.2f}"
+        ink = "white" if values[i, j] > 0.55 * top else INK
+        ax.text(j, i, text, ha="center", va="center", fontsize=7.5, color=ink)
+
+
+def nice(name: object) -> str:
+    """A name for people: `web_product_page` becomes `web product page`."""
+    return str(name).replace("_", " ")

@@ -1,0 +1,44 @@
+"""Readers: one outside format a module; in come its files, out come contract tables.
+
+A reader module declares `SETTINGS` (what a `study.yaml` would say) and `read(files)`, which takes
+file names and paths and returns contract tables. Modules load when they are asked for.
+
+>>> reader("olist").SETTINGS["currency"]
+'BRL'
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import pandas as pd
+
+from cxlib.errors import CxLookupError, did_you_mean
+
+READERS: dict[str, str] = {"olist": "cxlib.readers.olist"}
+"""Name of a reader (and of its data set in data/registry.tsv) -> its module."""
+
+
+class Reader(Protocol):
+    """What a reader module offers."""
+
+    SETTINGS: Mapping[str, Any]
+
+    def read(self, files: Mapping[str, Path]) -> dict[str, pd.DataFrame]:
+        """Contract tables from files, given as file name -> path."""
+
+
+def reader(name: str) -> Reader:
+    """The reader of that name; raises `CxLookupError` that lists the readers there are.
+
+    >>> reader("olits")
+    Traceback (most recent call last):
+    cxlib.errors.CxLookupError: no reader `olits`; there are: olist. Did you mean `olist`?
+    """
+    if name not in READERS:
+        known = ", ".join(sorted(READERS))
+        raise CxLookupError(f"no reader `{name}`; there are: {known}.{did_you_mean(name, READERS)}")
+    return cast(Reader, importlib.import_module(READERS[name]))

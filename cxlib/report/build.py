@@ -1,0 +1,125 @@
+"""A whole report: every notebook run for one study, its pages, and the index over them.
+
+Nothing is written before everything is built, so a failing cell leaves the last report as it was.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Collection, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import nbformat
+
+from cxlib.errors import CxLookupError
+from cxlib.report import html, run, sources
+from cxlib.report.html import About, Page
+from cxlib.report.sources import write
+
+LEDGER = "report.json"
+BAR = "{desc} {bar:24} {n_fmt}/{total_fmt} cells, {elapsed}"
+
+
+@dataclass(frozen=True)
+class Built:
+    """Where a report stands, and which sections are not in it (chapter and reason)."""
+
+    index: Path
+    pages: tuple[Path, ...]
+    left_out: tuple[str, ...]
+
+
+def build(
+    notebooks: Iterable[Path],
+    about: About,
+    out: Path,
+    *,
+    has: Collection[str],
+    parameters: dict[str, object] | None = None,
+    brief: bool = False,
+    only: str | None = None,
+    quiet: bool = False,
+) -> Built:
+    """Run copies of `notebooks` and write one page each and `index.html` into `out`.
+
+    `has` names the tables the study has, and "truth" where its truth is planted. `only` picks the
+    notebooks whose name begins so; pages of the same study built before are kept beside it.
+    Raises `CellFailed` or `CxValueError`, and then writes nothing.
+    """
+    from tqdm import tqdm
+
+    chosen = _choose(list(notebooks), only)
+    fitted = {path.stem: run.fit(nbformat.read(path, 4), has) for path in chosen}
+    total = sum(cell.cell_type == "code" for book, _ in fitted.values() for cell in book.cells)
+    pages = []
+    with (
+        run.working_folder() as workdir,
+        tqdm(total=total, bar_format=BAR, disable=quiet) as bar,
+    ):
+        for name, (book, left_out) in fitted.items():
+            bar.set_description_str(f"{name:<28.28}")
+            run.set_parameters(name, book, parameters or {})
+            executed = run.execute(name, book, workdir, done=bar.update)
+            pages.append(html.page(name, executed, about, brief=brief, left_out=left_out))
+        bar.set_description_str(f"{about.name:<28.28}")
+    return _write(pages, about, out, brief=brief, keep=only is not None)
+
+
+def store(notebooks: Path, *, quiet: bool = False) -> list[Path]:
+    """Regenerate every notebook and store the outputs of its checked cells, run as it stands.
+
+    Cases are regenerated but not run: their data is not part of the project. Nothing is written
+    where a cell fails.
+    """
+    from tqdm import tqdm
+
+    made = {target: sources.generate(source) for source, target in sources.sources(notebooks)}
+    chapters = {target: book for target, book in made.items() if target.parent == notebooks}
+    total = sum(cell.cell_type == "code" for book in chapters.values() for cell in book.cells)
+    with run.working_folder() as workdir, tqdm(total=total, bar_format=BAR, disable=quiet) as bar:
+        for target, book in chapters.items():
+            bar.set_description_str(f"{target.stem:<28.28}")
+            executed = run.execute(target.stem, copy.deepcopy(book), workdir, done=bar.update)
+            made[target] = sources.keep_checked(book, executed)
+    for target, book in made.items():
+        sources.write(target, sources.dumps(book))
+    return list(made)
+
+
+def _choose(notebooks: list[Path], only: str | None) -> list[Path]:
+    chosen = [path for path in notebooks if path.stem.startswith(only or "")]
+    if not chosen:
+        names = ", ".join(path.stem for path in notebooks) or "none; run `cx notebooks`"
+        raise CxLookupError(f"No notebook's name begins with `{only or ''}`. There are: {names}.")
+    return chosen
+
+
+def _write(pages: list[Page], about: About, out: Path, *, brief: bool, keep: bool) -> Built:
+    """Each file replaced whole, the index last; pages that no longer belong are taken away."""
+    old = _ledger(out)
+    stamp = {"study": asdict(about), "brief": brief}
+    if keep and json.dumps(old.get("stamp")) == json.dumps(stamp):
+        made = {page.name for page in pages}
+        kept = [Page(**entry) for entry in old["pages"] if entry["name"] not in made]
+        shown = sorted([*pages, *kept], key=lambda page: page.name)
+    else:
+        shown = pages
+    for page in pages:
+        write(out / page.file, page.html)
+    for entry in old.get("pages", []):
+        if entry["name"] not in {page.name for page in shown}:
+            (out / f"{entry['name']}.html").unlink(missing_ok=True)
+    entries = [{key: value for key, value in asdict(page).items() if key != "html"} for page in shown]
+    write(out / LEDGER, json.dumps({"stamp": stamp, "pages": entries}, indent=1))
+    write(out / "index.html", html.index(shown, about))
+    left_out = tuple(f"{page.name}: {part}" for page in pages for part in page.left_out)
+    return Built(out / "index.html", tuple(out / page.file for page in pages), left_out)
+
+
+def _ledger(out: Path) -> dict:
+    try:
+        return dict(json.loads((out / LEDGER).read_text("utf-8")))
+    except (OSError, ValueError):
+        return {}

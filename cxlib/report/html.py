@@ -1,0 +1,200 @@
+"""One executed notebook as one self-contained page, and the index over all pages.
+
+A page holds everything: styles, pictures, tables as CSV links. It has no script, and a
+content-security policy forbids any load. What is typed by people is escaped. A figure without alt
+text is refused. The same notebook and study give the same bytes: no date, no random id.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from markupsafe import Markup
+from nbconvert.exporters.templateexporter import TemplateExporter
+from nbconvert.filters import Highlight2HTML, strip_ansi
+from nbformat import NotebookNode
+
+from cxlib.errors import CxValueError
+from cxlib.report.run import LeftOut
+from cxlib.report.sources import first_line, tags
+from cxlib.report.text import Cleaner, Contents, data_uri, markdown
+
+PACKAGES = ("cxlib", "ibis-framework", "duckdb", "pandas", "numpy", "scipy", "matplotlib")
+IMAGES = ("image/png", "image/jpeg", "image/svg+xml")
+
+
+@dataclass(frozen=True)
+class About:
+    """Whom a report is about, and what its numbers rest on: printed at the foot of every page.
+
+    `provenance` is label and text: source, licence, fingerprint, rows. Nothing in it may change
+    between two builds of the same study, so no date.
+    """
+
+    name: str
+    title: str
+    provenance: Mapping[str, str] = field(default_factory=dict)
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Labels and texts for the foot, the versions that computed the figures last."""
+        lines = {label[:1].upper() + label[1:]: text for label, text in self.provenance.items() if text}
+        return [*lines.items(), ("Computed with", ", ".join(_versions()))]
+
+
+@dataclass
+class Page:
+    """A finished page, and what the index shows of it."""
+
+    name: str
+    title: str
+    html: str = ""
+    summary: str = ""
+    thumbnail: str = ""
+    alt: str = ""
+    left_out: tuple[str, ...] = ()
+    tables: int = field(default=0, repr=False)
+
+    @property
+    def file(self) -> str:
+        """The page's file name."""
+        return f"{self.name}.html"
+
+    @property
+    def chapter(self) -> str:
+        """The chapter's number as people say it: `03a_paths` is 3a."""
+        found = re.match(r"0*(\d+[a-z]?)_", self.name)
+        return found[1] if found else ""
+
+
+def page(
+    name: str,
+    book: NotebookNode,
+    about: About,
+    *,
+    brief: bool = False,
+    left_out: Sequence[LeftOut] = (),
+) -> Page:
+    """The page of an executed notebook; `brief` leaves the code away.
+
+    Raises `CxValueError` for a figure without alt text, naming the cell.
+    """
+    made = Page(name, title=name.replace("_", " "), left_out=tuple(str(part) for part in left_out))
+    contents, opening = Contents(), Markup()
+    for number, cell in enumerate(book.cells):
+        try:
+            if cell.cell_type == "code":
+                cell.metadata["shown"] = _outputs(cell, made, contents)
+            elif cell.cell_type == "markdown" and "summary" not in tags(cell):
+                source = cell.source
+                if number == 0 and (found := re.match(r"#\s+(.+)\n?", source)):
+                    made.title, source = found[1].strip(), source[found.end() :]
+                    opening = markdown(source, contents)
+                    continue
+                cell.metadata["shown"] = markdown(source, contents)
+        except CxValueError as error:
+            raise CxValueError(f"{name}, cell {number} (`{first_line(cell)}`): {error}") from None
+    summaries = [cell for cell in book.cells if cell.cell_type == "code" and "summary" in tags(cell)]
+    made.summary = str(Markup("\n").join(cell.metadata["shown"] for cell in summaries))
+    body = [cell for index, cell in enumerate(book.cells) if index and "summary" not in tags(cell)]
+    resources = {
+        "page": made,
+        "about": about,
+        "brief": brief,
+        "contents": contents,
+        "opening": opening,
+        "summary": summaries,
+    }
+    shown = NotebookNode(metadata={}, nbformat=4, nbformat_minor=5, cells=body)
+    made.html = _exporter().from_notebook_node(shown, resources)[0]
+    return made
+
+
+def index(pages: Sequence[Page], about: About) -> str:
+    """The page over all pages: decision summaries, thumbnails, what was left out."""
+    template = _exporter().environment.get_template("overview.html.j2")
+    return str(template.render(pages=pages, about=about))
+
+
+def _outputs(cell: NotebookNode, made: Page, contents: Contents) -> Markup:
+    return Markup("\n").join(_output(output, cell, made, contents) for output in cell.outputs)
+
+
+def _output(output: NotebookNode, cell: NotebookNode, made: Page, contents: Contents) -> Markup:
+    """An output as HTML: a figure, else a table or other HTML, else markdown, else text."""
+    if output.output_type == "stream":
+        kind = "warning" if output.name == "stderr" else "printed"
+        return Markup('<pre class="{}" tabindex="0">{}</pre>').format(kind, strip_ansi(output.text).rstrip())
+    if output.output_type == "error":
+        return Markup('<pre class="warning" tabindex="0">{}: {}</pre>').format(output.ename, output.evalue)
+    data = output.data
+    for mime in IMAGES:
+        if mime in data:
+            return _figure(mime, output, cell, made)
+    if "text/html" in data:
+        return _html(data["text/html"], data.get("text/csv"), made, contents)
+    if "text/markdown" in data:
+        kind = "claim" if "claim" in tags(cell) else "said"
+        return Markup('<div class="{}">{}</div>').format(kind, markdown(data["text/markdown"]))
+    if "text/latex" in data:
+        return markdown(data["text/latex"])
+    return Markup('<pre class="printed" tabindex="0">{}</pre>').format(data.get("text/plain", ""))
+
+
+def _figure(mime: str, output: NotebookNode, cell: NotebookNode, made: Page) -> Markup:
+    meta = output.get("metadata", {})
+    alt = str(meta.get(mime, {}).get("alt") or meta.get("alt") or "").strip()
+    if not alt:
+        raise CxValueError(
+            "the figure has no alt text. Say what it shows: "
+            'display(fig, metadata={"image/png": {"alt": "..."}}), or cx.figures.'
+        )
+    content = output.data[mime]  # SVG is text, the others are base64 already
+    base64 = "".join(content.split())
+    uri = data_uri(mime, content) if mime == "image/svg+xml" else f"data:{mime};base64,{base64}"
+    if not made.thumbnail or "thumbnail" in tags(cell):
+        made.thumbnail, made.alt = uri, alt
+    return Markup('<figure><img src="{}" alt="{}"></figure>').format(uri, alt)
+
+
+def _html(source: str, given: str | None, made: Page, contents: Contents) -> Markup:
+    clean = Cleaner(source)
+    if clean.pictures_without_alt:
+        raise CxValueError("a picture in its HTML has no alt text; say what it shows")
+    if "<table" not in clean.html:
+        return Markup('<div class="said">{}</div>').format(clean.html)
+    made.tables += 1
+    section = contents[-1][1] if contents else "table"
+    name = f"{made.name}-{section[:40].strip('-')}-{made.tables}.csv"
+    link = Markup('<a download="{}" href="{}">CSV<span class="unseen"> of table {}</span></a>')
+    link = link.format(name, data_uri("text/csv", given or clean.csv), made.tables)
+    shown = (
+        '<div class="table" role="group" tabindex="0" aria-label="Table {}">{}</div>\n<p class="csv">{}</p>'
+    )
+    return Markup(shown).format(made.tables, clean.html, link)
+
+
+@cache
+def _exporter() -> TemplateExporter:
+    here = Path(__file__).resolve().parent
+    exporter = TemplateExporter(
+        extra_template_basedirs=[str(here)], template_name="template", template_file="page.html.j2"
+    )
+    exporter.environment.filters["highlight"] = Highlight2HTML()
+    exporter.environment.autoescape = True  # before any template is compiled: text is escaped unless marked
+    return exporter
+
+
+@cache
+def _versions() -> list[str]:
+    found = []
+    for package in PACKAGES:
+        try:
+            found.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,151 @@
+"""Execute a copy of a notebook for one study: the notebook on disk is never written to.
+
+A markdown cell tagged `needs-surveys` opens a section (to the next heading of its level or above)
+that is taken out, before anything runs, where the study has no surveys. The caller says what there
+is, as a set of table names with or without "truth"; nothing here knows a study.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from cxlib.errors import CxError, CxValueError
+from cxlib.report.sources import NEEDS, TABLES, first_line, tags
+
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+CELL_SECONDS = 1800
+
+
+class CellFailed(CxError):  # noqa: N818 - says what happened, as `MissingTable` does
+    """A cell of a notebook raised an error, so no report was written."""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A section that this study cannot fill: its title and the tables it lacks."""
+
+    title: str
+    needs: tuple[str, ...]
+
+    def __str__(self) -> str:
+        tables = [f"the table `{need}`" if need in TABLES else "a planted truth" for need in self.needs]
+        return f"{self.title} (needs {' and '.join(tables)})"
+
+
+def fit(book: NotebookNode, has: Collection[str]) -> tuple[NotebookNode, tuple[LeftOut, ...]]:
+    """A copy without outputs, exercises and the sections that `has` cannot fill; and what went."""
+    copy = nbformat.from_dict(dict(book))
+    left_out, cells, closes = [], [], 7
+    for cell in book.cells:
+        level = heading(cell)[0]
+        if level <= closes:
+            closes = 7
+        if closes < 7:
+            continue
+        lacks = tuple(tag[6:] for tag in tags(cell) if tag in NEEDS and tag[6:] not in has)
+        if lacks or "exercise" in tags(cell):
+            if level < 7:
+                closes = level
+                left_out += [LeftOut(heading(cell)[1], lacks)] if lacks else []
+            continue
+        cells.append(_bare(cell))
+    copy.cells = cells
+    return copy, tuple(left_out)
+
+
+def heading(cell: NotebookNode) -> tuple[int, str]:
+    """Level and title of a markdown cell's first heading; level 7 where it has none."""
+    found = re.search(r"^(#{1,6})\s+(.+?)\s*#*$", cell.source, re.M) if cell.cell_type == "markdown" else None
+    return (len(found[1]), re.sub(r"[*_`]", "", found[2])) if found else (7, "")
+
+
+def _bare(cell: NotebookNode) -> NotebookNode:
+    bare = nbformat.from_dict(dict(cell))
+    if bare.cell_type == "code":
+        bare.outputs, bare.execution_count = [], None
+    return bare
+
+
+def set_parameters(name: str, book: NotebookNode, values: Mapping[str, object]) -> None:
+    """Assign each value in the cell tagged `parameters`; `CxValueError` for a name it lacks."""
+    cells = [cell for cell in book.cells if "parameters" in tags(cell)]
+    for key, value in values.items():
+        pattern = re.compile(rf"^{re.escape(key)}\s*(:[^=]+)?=[^\n]*", re.M)
+        if not any(pattern.search(cell.source) for cell in cells):
+            raise CxValueError(f"{name}: no cell tagged `parameters` assigns `{key}`; add `{key} = ...`.")
+        line = f"{key} = {value!r}".replace("\\", "\\\\")
+        for cell in cells:
+            cell.source = pattern.sub(line, cell.source)
+
+
+def execute(
+    name: str, book: NotebookNode, workdir: Path, done: Callable[[], object] = lambda: None
+) -> NotebookNode:
+    """Run every cell in a fresh kernel of this interpreter; `done` is called after each code cell.
+
+    Raises `CellFailed` with the notebook, the cell and the error.
+    """
+    from jupyter_client.kernelspec import KernelSpecManager
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+    client = NotebookClient(
+        book,
+        kernel_name="python3",
+        timeout=CELL_SECONDS,
+        resources={"metadata": {"path": str(workdir)}},
+        on_cell_complete=lambda cell, cell_index: done() if cell.cell_type == "code" else None,
+        record_timing=False,
+    )
+    manager = client.create_kernel_manager()
+    # No search path: the kernel is ours, whatever `python3` a user's own Jupyter would pick.
+    manager.kernel_spec_manager = KernelSpecManager(kernel_dirs=[], ensure_native_kernel=True)
+    manager.transport_encryption = "required"  # else ipykernel warns, once a kernel
+    running: list[NotebookNode] = []
+    client.on_cell_start = lambda cell, cell_index: running.append(cell)
+    try:
+        executed: NotebookNode = client.execute(env=_environment(workdir))
+    except CellExecutionError as error:
+        raise CellFailed(
+            f"{name}: the cell `{first_line(running[-1])}` failed with {error.ename}: {error.evalue}\n"
+            f"{_source(running[-1])}\nNo report was written."
+        ) from None
+    except (CellTimeoutError, DeadKernelError) as error:
+        where = first_line(running[-1]) if running else "the first"
+        message = f"{name}: the cell `{where}` did not finish: {error}. No report was written."
+        raise CellFailed(message) from None
+    return executed
+
+
+def _source(cell: NotebookNode) -> str:
+    return "\n".join(f"    {line}" for line in cell.source.splitlines())
+
+
+def _environment(workdir: Path) -> dict[str, str]:
+    """One BLAS thread, no profile of the user's, the same string hashes in every run."""
+    env = dict(os.environ)
+    for key, value in env.items():  # the kernel runs elsewhere: a relative path must still be found
+        if key.startswith("CXLIB_") and Path(value).exists():
+            env[key] = str(Path(value).resolve())
+    env |= dict.fromkeys(ONE_THREAD, "1") | {"PYTHONHASHSEED": "0", "IPYTHONDIR": str(workdir / ".ipython")}
+    package = str(Path(__file__).resolve().parents[2])
+    env["PYTHONPATH"] = os.pathsep.join(filter(None, [package, env.get("PYTHONPATH")]))
+    env.pop("PYTHONDONTWRITEBYTECODE", None)  # every kernel would compile every import anew
+    env.pop("MPLBACKEND", None)  # figures are for the page, whatever a shell was set to
+    return env
+
+
+@contextmanager
+def working_folder() -> Iterator[Path]:
+    """An empty folder in which notebooks run, gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="cxlib-", ignore_cleanup_errors=True) as name:
+        yield Path(name)

@@ -1,0 +1,6 @@
+"""Opening a study: contract tables on an engine, and the one log that all journeys are counted on."""
+
+from cxlib.study.log import Log
+from cxlib.study.study import Study, check, open_study, studies
+
+__all__ = ["Log", "Study", "check", "open_study", "studies"]

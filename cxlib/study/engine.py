@@ -1,0 +1,235 @@
+"""The engine: the one file that names a database, runs raw SQL or creates tables.
+
+Rooms write Ibis expressions and hand them to a study, which hands them here. DuckDB is embedded;
+any other Ibis connection (Spark is tested) serves where one machine is outgrown. What leaves the
+engine is counted, so that a test can show that only results do.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import pandas as pd
+
+from cxlib.contract import Settings
+from cxlib.errors import CxError, CxValueError
+
+# ibis 12 on pandas 3 and DuckDB 1.5 warns about its own internals; a reader can do nothing about it.
+warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"ibis\..*")
+warnings.filterwarnings("ignore", category=getattr(pd.errors, "Pandas4Warning", FutureWarning), module=r"ibis\..*")
+
+_serial = itertools.count()
+ENCODINGS = {"utf-8": "utf-8", "utf8": "utf-8", "latin-1": "latin-1", "iso-8859-1": "latin-1", "utf-16": "utf-16"}
+
+
+@ibis.udf.scalar.builtin(name="epoch_us")
+def _duckdb_micros(ts: ibis.dtype("timestamp(6)")) -> ibis.dtype("int64"): ...  # type: ignore[empty-body, valid-type]
+
+
+@ibis.udf.scalar.builtin(name="unix_micros")
+def _spark_micros(ts: ibis.dtype("timestamp('UTC')")) -> ibis.dtype("int64"): ...  # type: ignore[empty-body, valid-type]
+
+
+class Engine:
+    """A connection and what a study asks of it: fetch a result, keep a table, read files."""
+
+    def __init__(self, con: Any):
+        self.con = con
+        self.rows_out = 0
+
+    @property
+    def name(self) -> str:
+        """The backend's name, such as `duckdb` or `pyspark`."""
+        return str(self.con.name)
+
+    def fetch(self, expr: ir.Table) -> pd.DataFrame:
+        """The rows of an expression as a pandas frame; counted in `rows_out`."""
+        frame = self.con.to_pandas(expr) if hasattr(self.con, "to_pandas") else expr.to_pandas()
+        self.rows_out += len(frame)
+        return frame
+
+    def micros(self, ts: Any) -> Any:
+        """Integer microseconds since 1970 of a UTC timestamp column."""
+        if self.name == "duckdb":
+            return _duckdb_micros(ts.cast("timestamp(6)"))
+        if self.name == "pyspark":
+            return _spark_micros(ts.cast("timestamp('UTC')"))
+        return ts.epoch_seconds() * 1_000_000 + ts.microsecond()
+
+    def keep(self, expr: ir.Table, path: Path | None = None) -> ir.Table:
+        """Compute a table once; on DuckDB into the Parquet file `path` (temporary file, then rename)."""
+        if self.name != "duckdb":
+            return expr.cache()
+        if path is None:
+            return self.con.create_table(ibis.util.gen_name("kept"), expr, temp=True)
+        with replacing(path) as unfinished:
+            self._copy(expr, unfinished)
+        return self.read_parquet([path])
+
+    def _copy(self, expr: ir.Table, path: Path) -> None:
+        self.con.to_parquet(expr, path, compression="lz4")
+
+    def read_parquet(self, paths: Sequence[Path]) -> ir.Table:
+        """A lazy table over Parquet files; CxValueError where one cannot be read."""
+        with _said_plainly(paths):
+            return self.con.read_parquet([str(p) for p in paths], union_by_name=True)
+
+    def read_csv(self, paths: Sequence[Path], settings: Settings) -> ir.Table:
+        """A lazy table over CSV files, every column as text (empty is null), header checked first."""
+        encoding = ENCODINGS.get(settings.encoding.lower())
+        if encoding is None:
+            raise CxValueError(
+                f"study.yaml: encoding `{settings.encoding}` is not known; write one of {', '.join(ENCODINGS)}."
+            )
+        for path in paths:
+            _check_text(path, settings, encoding)
+        with _said_plainly(paths):
+            return self.con.read_csv(
+                [str(p) for p in paths],
+                all_varchar=True,
+                header=True,
+                delim=settings.delimiter,
+                quote='"',
+                escape='"',
+                encoding=encoding,
+                union_by_name=True,
+                strict_mode=True,
+                null_padding=False,
+                max_line_size=8_000_000,
+            )
+
+    def staged(self, paths: Sequence[Path], path: Path, settings: Settings) -> ir.Table:
+        """CSV files parsed once into a Parquet file of text, which is then checked and converted."""
+        if not path.exists():
+            with _said_plainly(paths), replacing(path) as unfinished:
+                self._copy(self.read_csv(paths, settings), unfinished)
+        return self.read_parquet([path])
+
+    def settled(self, view: ir.Table, raw: ir.Table, path: Path, settings: Settings) -> ir.Table:
+        """A converted table, computed once into `path`; a table that needed no conversion stays where it is."""
+        if view.schema() == raw.schema() and settings.time_zone == "UTC":
+            return raw
+        if not path.exists():
+            with self.in_zone(settings.time_zone), replacing(path) as unfinished:
+                self._copy(view, unfinished)
+        kept = self.read_parquet([path])
+        zoned = [name for name, kind in kept.schema().items() if kind.is_timestamp() and kind.timezone]
+        return kept.mutate(**{name: kept[name].cast("timestamp(6)") for name in zoned})
+
+    @contextmanager
+    def in_zone(self, zone: str) -> Iterator[None]:
+        """Read zone-less times in that time zone while the block runs (DuckDB; elsewhere they are UTC)."""
+        if self.name != "duckdb" or zone == "UTC":
+            yield
+            return
+        try:
+            self.con.raw_sql(f"SET TimeZone = {_quoted(zone)}")
+        except Exception as error:
+            raise CxValueError(f"study.yaml: time_zone `{zone}` is not known; write one such as Europe/Rome.") from error
+        try:
+            yield
+        finally:
+            self.con.raw_sql("SET TimeZone = 'UTC'")
+
+
+def embedded() -> Engine:
+    """A DuckDB in memory, in UTC, that spills to a temporary folder instead of failing."""
+    con = ibis.duckdb.connect()
+    con.raw_sql("SET TimeZone = 'UTC'")
+    con.raw_sql("SET preserve_insertion_order = false")
+    con.raw_sql(f"SET temp_directory = {_quoted(Path(tempfile.gettempdir()) / f'cxlib-{os.getpid()}')}")
+    return Engine(con)
+
+
+def memory(frames: Mapping[str, pd.DataFrame]) -> tuple[Engine, dict[str, ir.Table]]:
+    """An embedded engine holding pandas frames."""
+    engine = embedded()
+    tables = {}
+    for name, frame in frames.items():
+        engine.con.con.register(f"frame_{name}", frame)
+        tables[name] = engine.con.table(f"frame_{name}")
+    return engine, tables
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary sibling to write to, renamed to `path` if all went well, removed if not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.stem}-{os.getpid()}-{next(_serial)}{path.suffix}")
+    try:
+        yield unfinished
+        os.replace(unfinished, path)
+    finally:
+        if unfinished.is_dir():
+            shutil.rmtree(unfinished, ignore_errors=True)
+        else:
+            unfinished.unlink(missing_ok=True)
+
+
+def remembered(path: Path, build: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    """The frame kept at `path`, or built and kept; a file that cannot be read is built again."""
+    if path.exists():
+        try:
+            return pd.read_parquet(path)
+        except Exception:  # whatever is wrong with a cache file, the remedy is the same
+            path.unlink(missing_ok=True)
+    frame = build()
+    with replacing(path) as unfinished:
+        frame.to_parquet(unfinished, index=False)
+    return frame
+
+
+def _quoted(text: object) -> str:
+    return "'" + str(text).replace("'", "''") + "'"
+
+
+@contextmanager
+def _said_plainly(paths: Sequence[Path]) -> Iterator[None]:
+    """Turns the engine's own errors on reading files into ours."""
+    try:
+        yield
+    except CxError:
+        raise
+    except Exception as error:
+        names = ", ".join(p.name for p in paths[:3])
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        text = str(error).lower()
+        if "unicode" in text or "utf-8" in text or "encod" in text:
+            advice = "Save it as UTF-8, or put `encoding: latin-1` into study.yaml."
+        elif any(str(p).endswith(".parquet") for p in paths):
+            advice = "The file is damaged or is not Parquet: export it again."
+        else:
+            advice = "Check the delimiter and the quotes of the line named, or export the file again."
+        raise CxValueError(f"{names} cannot be read: {first}. {advice}") from error
+
+
+def _check_text(path: Path, settings: Settings, encoding: str) -> None:
+    """Refuse a CSV file that is empty, is not in the stated encoding, or has another delimiter."""
+    with path.open("rb") as file:
+        start = file.read(1 << 16)
+    if not start.strip():
+        raise CxValueError(f"{path.name} is empty. Give it a header line, or take it away.")
+    if start[:2] in (b"\xff\xfe", b"\xfe\xff") and encoding != "utf-16":
+        raise CxValueError(f"{path.name} is UTF-16. Save it as UTF-8, or put `encoding: utf-16` into study.yaml.")
+    if start[:4] == b"PAR1":
+        raise CxValueError(f"{path.name} is a Parquet file named .csv. Rename it to {path.stem}.parquet.")
+    if b"\0" in start and encoding != "utf-16":
+        raise CxValueError(f"{path.name} holds binary data, not text. Export it as CSV in UTF-8.")
+    line = start.decode(encoding, errors="replace").lstrip("\ufeff").splitlines()[0]
+    if settings.delimiter not in line:
+        for other, said in ((";", ";"), ("\t", "\\t"), ("|", "|"), (",", ",")):
+            if other in line:
+                raise CxValueError(
+                    f"{path.name} is not delimited by `{settings.delimiter}` but, it seems, by `{said}`. "
+                    f'Put `delimiter: "{said}"` into study.yaml, or export it again.'
+                )

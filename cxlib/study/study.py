@@ -1,0 +1,374 @@
+"""A study: a set of contract tables on an engine, opened from a name, a folder, frames or a connection."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import html
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import ibis.expr.types as ir
+import pandas as pd
+import yaml
+
+from cxlib import readers
+from cxlib.contract import TABLES, Finding, Findings, Settings, complete, findings, typed
+from cxlib.errors import (
+    ContractViolations,
+    CxLookupError,
+    CxValueError,
+    MissingTable,
+    UnknownStudy,
+    did_you_mean,
+)
+from cxlib.study import registry
+from cxlib.study.engine import Engine, embedded, memory, remembered, replacing
+from cxlib.study.log import GAP, Log, build_log
+
+DEMO = Path(__file__).resolve().parents[2] / "data" / "demo"
+
+
+@dataclass(frozen=True)
+class Study:
+    """Contract tables on an engine; what every method takes.
+
+    Tables are lazy Ibis tables with every column of the contract (absent optional ones are null),
+    then the study's own further columns. Results are cached by fingerprint and parameters.
+
+    >>> study = open_study({"surveys": pd.DataFrame({"response_id": ["a"], "ts": ["2026-01-05"],
+    ...     "question": ["nps"], "score": [9.0], "scale_min": [0.0], "scale_max": [10.0]})})
+    >>> sorted(study.tables)
+    ['surveys']
+    >>> study.table("orders")
+    Traceback (most recent call last):
+      ...
+    cxlib.errors.MissingTable: This step needs the table `orders`; this study has: surveys. \
+Add orders.parquet or orders.csv to the study, or skip this section.
+    """
+
+    name: str
+    settings: Settings
+    tables: Mapping[str, ir.Table]
+    findings: Findings
+    engine: Engine = field(repr=False)
+    given: Mapping[str, tuple[str, ...]] = field(repr=False)
+    fingerprint: str = ""
+    cache: Path | None = field(default=None, repr=False)
+    files: Mapping[Path, tuple[int, int]] = field(default_factory=dict, repr=False)
+    truths: Path | None = field(default=None, repr=False)
+    _logs: dict[tuple, Log] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def title(self) -> str:
+        """The study's title for people."""
+        return self.settings.title or self.name
+
+    def table(self, name: str, needed_by: str = "This step") -> ir.Table:
+        """The lazy table of that name; MissingTable says who needs it and what the study has."""
+        if name not in TABLES:
+            raise CxLookupError(
+                f"The contract has no table `{name}`.{did_you_mean(name, TABLES)} It has: {', '.join(TABLES)}."
+            )
+        if name not in self.tables:
+            raise MissingTable(name, needed_by, self.tables)
+        return self.tables[name]
+
+    def has(self, table: str, *columns: str) -> bool:
+        """True if the study came with that table and all those columns."""
+        return table in self.tables and set(columns) <= set(self.given[table])
+
+    def fetch(self, expr: ir.Table) -> pd.DataFrame:
+        """The rows of an expression on this study's tables, as a pandas frame."""
+        self._unchanged()
+        return self.engine.fetch(expr)
+
+    def cached(self, name: str, params: Mapping[str, Any], build: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+        """The frame that `build` returns, computed once for this study, these parameters and this code."""
+        self._unchanged()
+        if self.cache is None:
+            return build()
+        return remembered(self.cache / f"{name}-{_digest(params, _code())}.parquet", build)
+
+    def log(self, gap: str = GAP, carry: Sequence[str] = ()) -> Log:
+        """The coded, totally ordered log of all touchpoints; built once. See `cxlib.study.log`."""
+        key = (gap, tuple(carry))
+        if key not in self._logs:
+            self._unchanged()
+            self._logs[key] = build_log(self, gap=gap, carry=tuple(carry))
+        return self._logs[key]
+
+    def truth(self, name: str) -> pd.DataFrame:
+        """The planted truth of a named result: its keys and `truth`. Simulated studies only."""
+        if self.truths is None:
+            raise CxLookupError(
+                f"The study `{self.name}` has no planted truth; only simulated studies have. "
+                "Open the demo, or make one with `cx simulate`."
+            )
+        whole = pd.read_parquet(self.truths)
+        part = whole[whole["result"] == name].drop(columns="result")
+        if part.empty:
+            known = ", ".join(sorted(whole["result"].unique()))
+            raise CxLookupError(f"No truth is planted for `{name}`; there is: {known}.")
+        part = part.dropna(axis="columns", how="all").reset_index(drop=True)
+        if "step" in part:
+            part["step"] = part["step"].astype(int)
+        return part
+
+    @property
+    def provenance(self) -> dict[str, str]:
+        """Where the figures come from, for the foot of a report; free of dates, so it does not drift."""
+        import cxlib
+
+        return {
+            "study": self.title,
+            "licence": self.settings.licence or "not stated",
+            "source": self.settings.source or "the files of the study",
+            "fingerprint": self.fingerprint[:12] or "not on disk",
+            "engine": self.engine.name,
+            "cxlib": cxlib.__version__,
+        }
+
+    def _unchanged(self) -> None:
+        for path, (size, modified) in self.files.items():
+            try:
+                now = path.stat()
+            except OSError:
+                raise CxValueError(f"{path.name} is gone since the study was opened. Open it again.") from None
+            if (now.st_size, now.st_mtime_ns) != (size, modified):
+                raise CxValueError(f"{path.name} has changed since the study was opened. Open it again.")
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f'<tr><td>{html.escape(name)}</td><td class="number">{count:,}</td>'
+            f"<td>{html.escape(TABLES[name].row)}</td></tr>"
+            for name, count in self.findings.rows.items()
+        )
+        head = '<th scope="col">table</th><th scope="col">rows</th><th scope="col">one row is</th>'
+        return f'<table class="result"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+
+    def __str__(self) -> str:
+        tables = ", ".join(f"{name} {count:,}" for name, count in self.findings.rows.items())
+        return f"{self.title}: {tables}"
+
+
+def open_study(where: Any = "demo") -> Study:
+    """Open a study: `"demo"`, a public data set's name, a folder, frames, or an Ibis connection.
+
+    A folder holds `<table>.parquet`, `<table>.csv` or a directory `<table>/` of parts for any of the
+    contract's tables, and may hold a `study.yaml` (see `cxlib.contract.Settings`).
+
+    Raises UnknownStudy where there is nothing of that name, ContractViolations with every violation
+    where the tables break the contract, CxValueError where a file cannot be read.
+    """
+    return _open(where, strict=True)
+
+
+def check(where: Any) -> Findings:
+    """Everything that `open_study` would find, without raising for violations of the contract."""
+    return _open(where, strict=False).findings
+
+
+def studies() -> dict[str, str]:
+    """The studies that can be opened by name, and what each is."""
+    public = {name: readers.reader(name).SETTINGS["title"] for name in readers.READERS}
+    return {"demo": "A simulated company whose truth is known", **public}
+
+
+def _open(where: Any, strict: bool) -> Study:
+    if isinstance(where, Study):
+        return where
+    if isinstance(where, Mapping):
+        engine, raw = memory({name: frame for name, frame in where.items() if name in TABLES})
+        _refuse_unknown(where, "These frames")
+        return _assemble("frames", engine, raw, Settings(), strict)
+    if hasattr(where, "list_tables"):
+        engine = Engine(where)
+        raw = {name: where.table(name) for name in TABLES if name in set(where.list_tables())}
+        if not raw:
+            raise UnknownStudy(f"The connection has none of the contract's tables: {', '.join(TABLES)}.")
+        return _assemble(engine.name, engine, raw, Settings(), strict)
+    if str(where) == "demo":
+        return _open_folder(DEMO, "demo", strict)
+    if str(where) in readers.READERS:
+        return _open_folder(_converted(str(where)), str(where), strict)
+    folder = Path(where).expanduser()
+    if not folder.is_dir():
+        known = list(studies())
+        what = "is a file; name the folder it lies in" if folder.exists() else "is neither a study nor a folder"
+        raise UnknownStudy(
+            f"`{where}` {what}.{did_you_mean(str(where), known)} "
+            f"Studies: {', '.join(known)}; or the path of a folder with touchpoints.csv and the like."
+        )
+    return _open_folder(folder, folder.resolve().name, strict)
+
+
+def _refuse_unknown(tables: Iterable[str], what: str) -> None:
+    unknown = [name for name in tables if name not in TABLES]
+    if unknown:
+        hints = "".join(did_you_mean(name, TABLES) for name in unknown)
+        raise CxValueError(
+            f"{what} include `{', '.join(unknown)}`, not in the contract.{hints} Tables: {', '.join(TABLES)}."
+        )
+
+
+def _converted(name: str) -> Path:
+    """A public data set as a folder of contract tables, converted once into the cache."""
+    reader = readers.reader(name)
+    files = registry.fetch(name)
+    folder = registry.where() / "studies" / f"{name}-{_digest(sorted(files), _code())}"
+    if not (folder / "study.yaml").exists():
+        unfinished = folder.with_name(f".{folder.name}-{os.getpid()}")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(parents=True)
+        try:
+            for table, frame in reader.read(files).items():
+                frame.to_parquet(unfinished / f"{table}.parquet", index=False)
+            (unfinished / "study.yaml").write_text(yaml.safe_dump(reader.SETTINGS, allow_unicode=True), "utf-8")
+            shutil.rmtree(folder, ignore_errors=True)
+            unfinished.rename(folder)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+    return folder
+
+
+def _open_folder(folder: Path, name: str, strict: bool) -> Study:
+    settings = _settings(folder)
+    sources = _sources(folder)
+    if not sources:
+        present = ", ".join(sorted(p.name for p in folder.iterdir())[:8]) or "nothing"
+        raise UnknownStudy(
+            f"The folder `{folder}` holds none of the contract's tables; it holds: {present}. "
+            f"Name the files after the tables: {', '.join(f'{t}.csv' for t in TABLES)} (or .parquet)."
+        )
+    before = {path: _stat(path) for paths in sources.values() for path in paths}
+    fingerprint = _fingerprint(folder, sources)
+    cache = registry.where() / "results" / fingerprint[:24]
+    engine = embedded()
+    raw = {}
+    for table, paths in sources.items():
+        if paths[0].suffix == ".parquet":
+            raw[table] = engine.read_parquet(paths)
+        else:
+            raw[table] = engine.staged(paths, cache / "tables" / f"{table}-text.parquet", settings)
+    study = _assemble(
+        settings.name or name, engine, raw, settings, strict, fingerprint=fingerprint, cache=cache, files=before
+    )
+    study._unchanged()
+    truths = folder / "truth.parquet"
+    return replace(study, truths=truths if truths.exists() else None)
+
+
+def _settings(folder: Path) -> Settings:
+    path = folder / "study.yaml"
+    if not path.exists():
+        return Settings()
+    try:
+        values = yaml.safe_load(path.read_text("utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise CxValueError(f"{path} is not YAML: {error}. Write lines such as `currency: EUR`.") from error
+    return Settings.parse(values or {}, "study.yaml")
+
+
+def _sources(folder: Path) -> dict[str, list[Path]]:
+    """The files of each table present; two forms of one table are refused."""
+    sources = {}
+    for table in TABLES:
+        forms = []
+        for path in (folder / f"{table}.parquet", folder / f"{table}.csv"):
+            if path.is_file():
+                forms.append([path])
+        if (folder / table).is_dir():
+            parts = [p for p in sorted((folder / table).iterdir()) if p.suffix in (".parquet", ".csv")]
+            if len({p.suffix for p in parts}) > 1:
+                raise CxValueError(f"{table}/ mixes CSV and Parquet parts. Keep one kind.")
+            if parts:
+                forms.append(parts)
+        if len(forms) > 1:
+            names = " and ".join(str(paths[0].relative_to(folder)) for paths in forms)
+            raise CxValueError(f"The table {table} is there twice: {names}. Keep one.")
+        if forms:
+            sources[table] = forms[0]
+    return sources
+
+
+def _stat(path: Path) -> tuple[int, int]:
+    now = path.stat()
+    return now.st_size, now.st_mtime_ns
+
+
+def _fingerprint(folder: Path, sources: Mapping[str, Sequence[Path]]) -> str:
+    """A digest of the study's contents: the same wherever the folder lies, another if a byte changes."""
+    digest = hashlib.blake2b(digest_size=16)
+    files = [path for paths in sources.values() for path in paths]
+    files += [p for p in (folder / "study.yaml",) if p.exists()]
+    for path in files:
+        digest.update(str(path.relative_to(folder)).encode())
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "blake2b").digest())
+    return digest.hexdigest()
+
+
+def _assemble(
+    name: str,
+    engine: Engine,
+    raw: dict[str, ir.Table],
+    settings: Settings,
+    strict: bool,
+    *,
+    fingerprint: str = "",
+    cache: Path | None = None,
+    files: Mapping[Path, tuple[int, int]] | None = None,
+) -> Study:
+    report = _checked(engine, raw, settings, cache)
+    if strict and report.violations:
+        raise ContractViolations(f"The study `{name}` breaks the contract.\n{report}", report.violations)
+    tables = {}
+    for table, frame in raw.items():
+        view = typed(frame, TABLES[table], settings)
+        if cache is not None and not report.violations:
+            view = engine.settled(view, frame, cache / "tables" / f"{table}-{_code()[:8]}.parquet", settings)
+        tables[table] = complete(view, TABLES[table])
+    given = {table: tuple(frame.columns) for table, frame in raw.items()}
+    return Study(name, settings, tables, report, engine, given, fingerprint, cache, files or {})
+
+
+def _checked(engine: Engine, raw: dict[str, ir.Table], settings: Settings, cache: Path | None) -> Findings:
+    """The findings of every table, remembered for a study on disk that has no violation."""
+    path = cache / f"checked-{_code()[:16]}.json" if cache else None
+    if path is not None and path.exists():
+        try:
+            kept = json.loads(path.read_text("utf-8"))
+            return Findings(kept["rows"], tuple(Finding(**{**f, "examples": tuple(f["examples"])}) for f in kept["found"]))
+        except (ValueError, KeyError, TypeError):
+            path.unlink(missing_ok=True)
+    rows, found = {}, []
+    with engine.in_zone(settings.time_zone):
+        for table, frame in raw.items():
+            others = {other: expr for other, expr in raw.items() if other != table}
+            rows[table], more = findings(frame, TABLES[table], settings, others, engine.fetch)
+            found += more
+    report = Findings(rows, tuple(found))
+    if path is not None and not report.violations:
+        with replacing(path) as unfinished:
+            unfinished.write_text(json.dumps({"rows": rows, "found": [asdict(f) for f in found]}), "utf-8")
+    return report
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.blake2b(json.dumps(parts, sort_keys=True, default=str).encode(), digest_size=10).hexdigest()
+
+
+@functools.cache
+def _code() -> str:
+    """A digest of the package's own sources, so that no cache outlives the code that filled it."""
+    digest = hashlib.blake2b(digest_size=16)
+    package = Path(__file__).resolve().parents[1]
+    for path in sorted(package.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()

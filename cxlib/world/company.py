@@ -1,0 +1,408 @@
+"""Alba Home, the simulated company: everything that is true about it, as tables one can read.
+
+Alba Home sells things for the house, from a candle to a kitchen, in four European countries: on the
+web, in an app, in its own stores. It is met in search, on social media and by e-mail, and answers
+questions by chat (a bot first), by telephone and in the store. The window is the year 2025.
+
+A customer has a *kind* and an *activity* (one positive number) and no other hidden trait. A kind
+bends the common flows between touchpoints; activity sets only how often visits happen. Between
+visits pass days, within a visit minutes. After a visit's last touchpoint comes the next visit, or
+the end of the window. What a customer does next depends on the touchpoint, the kind, the *phase*
+(how many visits since the last purchase) and on whether a friction has just been met.
+
+Every number below was invented. A world is a company under another set of kinds:
+
+- `demo`: the five kinds below.
+- `one_kind`: everybody is the average of the five. Activity, journeys, frictions and faults are the demo's.
+- `continuum`: one axis from the researcher to the app native, 41 equally likely positions, no gaps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+
+START = np.datetime64("2025-01-01T00:00:00", "us")
+DAYS = 365  # visits that start within these days are in the window
+CURRENCY = "EUR"
+LANGUAGES = ("en", "ro", "it", "zh")
+REGIONS = ("Bucharest", "Transylvania", "Lombardy", "Lazio", "London")
+AGES = ("18-29", "30-44", "45-59", "60+")
+TIERS = ("basic", "silver", "gold")
+STAGES = ("awareness", "engagement", "transaction", "retention")
+CHANNELS = ("search", "social", "email", "web", "app", "store", "call", "chat")
+DIMENSIONS = ("information", "ease", "self_service", "personalisation", "communication", "availability")
+
+
+class Touchpoint(NamedTuple):
+    """One row of the catalog, and how it behaves."""
+
+    name: str
+    channel: str
+    stage: str
+    ownership: str  # owned | partner | customer | social
+    mode: str  # self_service | assisted
+    unit_cost: float  # of one contact, in cents
+    by_brand: float  # share of contacts that the company starts
+    minutes: float  # mean time to the next touchpoint of the visit
+    mood: float  # shift of satisfaction (standard deviations) when asked here
+
+
+TOUCHPOINTS: tuple[Touchpoint, ...] = tuple(
+    Touchpoint(*row)
+    for row in [
+        # name                     channel   stage          ownership   mode            cost  brand  min  mood
+        ("search_ad", "search", "awareness", "owned", "self_service", 42.0, 1.0, 0.6, 0.0),
+        ("search_organic", "search", "awareness", "customer", "self_service", 0.0, 0.0, 0.8, 0.0),
+        ("search_comparison_site", "search", "awareness", "partner", "self_service", 31.0, 0.0, 2.5, -0.1),
+        ("social_ad", "social", "awareness", "owned", "self_service", 18.0, 1.0, 0.5, -0.1),
+        ("social_post", "social", "awareness", "social", "self_service", 0.0, 0.0, 1.5, 0.1),
+        ("email_newsletter", "email", "awareness", "owned", "self_service", 0.4, 1.0, 1.0, 0.0),
+        ("web_category_page", "web", "engagement", "owned", "self_service", 0.9, 0.0, 1.2, 0.0),
+        ("web_product_page", "web", "engagement", "owned", "self_service", 0.9, 0.0, 2.0, 0.05),
+        ("app_home", "app", "engagement", "owned", "self_service", 0.6, 0.2, 0.6, 0.1),
+        ("app_product_page", "app", "engagement", "owned", "self_service", 0.6, 0.0, 1.4, 0.1),
+        ("store_visit", "store", "engagement", "owned", "self_service", 140.0, 0.0, 4.0, 0.15),
+        ("store_advice", "store", "engagement", "owned", "assisted", 900.0, 0.0, 4.5, 0.4),
+        ("chat_bot", "chat", "engagement", "owned", "self_service", 12.0, 0.3, 1.5, -0.25),
+        ("chat_agent", "chat", "engagement", "owned", "assisted", 380.0, 0.1, 4.0, 0.1),
+        ("call_sales", "call", "engagement", "owned", "assisted", 450.0, 1.0, 4.0, -0.2),
+        ("web_cart", "web", "transaction", "owned", "self_service", 1.2, 0.0, 1.8, 0.0),
+        ("web_purchase", "web", "transaction", "owned", "self_service", 55.0, 0.0, 2.0, 0.3),
+        ("app_cart", "app", "transaction", "owned", "self_service", 0.9, 0.0, 1.0, 0.1),
+        ("app_purchase", "app", "transaction", "owned", "self_service", 48.0, 0.0, 1.5, 0.4),
+        ("store_purchase", "store", "transaction", "owned", "assisted", 160.0, 0.0, 3.0, 0.4),
+        ("email_delivery_notice", "email", "retention", "owned", "self_service", 0.4, 1.0, 2.0, 0.1),
+        ("store_parcel_pickup", "store", "retention", "partner", "self_service", 85.0, 0.0, 4.0, 0.1),
+        ("call_support", "call", "retention", "owned", "assisted", 620.0, 0.1, 4.0, -0.4),
+        ("social_review", "social", "retention", "social", "self_service", 0.0, 0.0, 2.5, 0.2),
+    ]
+)
+NAMES = tuple(t.name for t in TOUCHPOINTS)
+CODE = {name: i for i, name in enumerate(NAMES)}
+END = len(NAMES)  # the code of "the visit ends here"
+CHANNEL_OF = np.array([CHANNELS.index(t.channel) for t in TOUCHPOINTS])
+CONVERSION = ("web_purchase", "app_purchase", "store_purchase")
+ONLINE_PURCHASE = ("web_purchase", "app_purchase")
+PAGES = ("web_category_page", "web_product_page", "web_cart", "app_home", "app_product_page", "app_cart")
+ANSWERED = ("chat_agent", "call_support", "store_advice")  # a person answers a question
+ASKED = (*ANSWERED, "chat_bot", "call_sales")  # a question was put, so handing on can make one repeat it
+
+# Where the average customer goes next within a visit (weights); `end`: the visit ends.
+# A visit has one device: paths from the web to the app (or back) do not exist within it.
+FLOWS: dict[str, dict[str, float]] = {
+    "search_ad": {"web_category_page": 45, "web_product_page": 33, "end": 22},
+    "search_organic": {
+        "web_category_page": 38, "web_product_page": 27, "search_comparison_site": 12, "search_ad": 5, "end": 18,
+    },
+    "search_comparison_site": {"web_product_page": 50, "search_organic": 8, "search_comparison_site": 12, "end": 30},
+    "social_ad": {"web_product_page": 30, "social_post": 15, "web_category_page": 15, "end": 40},
+    "social_post": {"social_post": 24, "social_ad": 8, "web_product_page": 20, "end": 48},
+    "email_newsletter": {"web_category_page": 26, "web_product_page": 28, "end": 46},
+    "web_category_page": {
+        "web_category_page": 22, "web_product_page": 52, "search_organic": 3, "chat_bot": 4, "end": 19,
+    },
+    "web_product_page": {
+        "web_product_page": 26, "web_category_page": 17, "web_cart": 15, "chat_bot": 6, "chat_agent": 2,
+        "search_comparison_site": 4, "call_support": 1, "end": 29,
+    },
+    "app_home": {"app_product_page": 62, "app_home": 8, "app_cart": 6, "chat_bot": 4, "end": 20},
+    "app_product_page": {"app_product_page": 34, "app_home": 14, "app_cart": 16, "chat_bot": 4, "end": 32},
+    "store_visit": {"store_visit": 12, "store_advice": 30, "store_purchase": 17, "app_product_page": 6, "end": 35},
+    "store_advice": {"store_visit": 16, "store_purchase": 28, "call_support": 2, "end": 54},
+    "chat_bot": {"chat_bot": 14, "chat_agent": 30, "call_support": 10, "web_product_page": 16, "end": 30},
+    "chat_agent": {"web_product_page": 22, "call_support": 9, "web_cart": 9, "chat_agent": 6, "end": 54},
+    "call_sales": {"call_support": 6, "web_product_page": 12, "call_sales": 14, "chat_agent": 3, "end": 65},
+    "web_cart": {
+        "web_purchase": 40, "web_product_page": 15, "chat_bot": 4, "search_comparison_site": 5, "call_support": 2, "end": 34,
+    },
+    "web_purchase": {"web_category_page": 7, "chat_bot": 3, "social_post": 4, "end": 86},
+    "app_cart": {"app_purchase": 46, "app_product_page": 18, "chat_bot": 3, "end": 33},
+    "app_purchase": {"app_home": 10, "social_post": 4, "end": 86},
+    "store_purchase": {"store_visit": 8, "store_advice": 4, "social_post": 2, "end": 86},
+    "email_delivery_notice": {
+        "store_parcel_pickup": 26, "call_support": 8, "chat_bot": 8, "social_review": 9, "web_category_page": 8, "end": 41,
+    },
+    "store_parcel_pickup": {"store_visit": 18, "call_support": 5, "social_review": 8, "end": 69},
+    "call_support": {"call_support": 12, "chat_agent": 6, "web_product_page": 10, "end": 72},
+    "social_review": {"social_post": 14, "web_category_page": 8, "end": 78},
+}  # fmt: skip
+
+# How a visit begins (weights). The last column is the phase after a purchase on the web or in the app.
+PHASES = ("first", "second", "ready", "after")
+ENTRY: dict[str, tuple[float, float, float, float]] = {
+    "search_ad": (13, 9, 6, 1),
+    "search_organic": (15, 11, 8, 2),
+    "search_comparison_site": (7, 7, 5, 0.5),
+    "social_ad": (9, 6, 4, 2),
+    "social_post": (8, 6, 4, 4),
+    "email_newsletter": (12, 13, 14, 4),
+    "web_category_page": (5, 8, 10, 2),
+    "web_product_page": (3, 8, 13, 1),
+    "app_home": (9, 10, 11, 6),
+    "app_product_page": (2, 4, 7, 1),
+    "store_visit": (10, 11, 13, 4),
+    "chat_bot": (2, 3, 3, 6),
+    "call_sales": (3, 4, 5, 1),
+    "web_cart": (0.2, 1, 3, 0.2),
+    "app_cart": (0.2, 1, 3, 0.2),
+    "email_delivery_notice": (0, 0, 0, 52),
+    "store_parcel_pickup": (0, 0, 0, 12),
+    "call_support": (3, 2, 2, 8),
+    "social_review": (2, 1, 1, 5),
+}
+
+# Days between visits: 1 + floor of a Weibull with this shape and scale. Only the first row is divided by activity.
+VISIT_GAP = (1.15, 27.0)
+PARCEL_GAP = (2.0, 3.5)  # from a purchase on the web or in the app to the parcel
+ACTIVITY_SHAPE = 2.5  # activity ~ gamma with this shape and mean 1
+LONGEST_MINUTES = 25  # of a gap within a visit: time / longest ~ Beta(1, b)
+OLD_CUSTOMERS = 0.65  # share known before the window; the others appear on a day of its first 300
+FIRST_SEEN_DAYS = 300
+
+# Hours at which visits begin (weights of 6-22 h UTC), for digital entries and for those that need staff.
+HOURS = tuple(range(6, 23))
+HOUR_DIGITAL = (1, 3, 5, 5, 5, 5, 6, 6, 5, 5, 5, 6, 8, 10, 11, 9, 5)
+HOUR_STAFFED = (0, 0, 0, 6, 9, 10, 8, 7, 8, 9, 10, 10, 8, 3, 0, 0, 0)
+
+
+class Friction(NamedTuple):
+    """A touchpoint under a condition; `lost`: share of those who would have gone on that leave instead."""
+
+    name: str
+    touchpoints: tuple[str, ...]
+    column: str
+    condition: str  # as an analyst would write it on `touchpoints`
+    lost_mobile: float
+    lost_desktop: float
+    mood: float  # shift of satisfaction in the surveys after the visit, in standard deviations
+
+
+FRICTIONS: tuple[Friction, ...] = (
+    Friction("slow_page", PAGES, "load_ms", "load_ms > 3000", 0.36, 0.20, -0.5),
+    Friction(
+        "out_of_stock",
+        ("web_product_page", "app_product_page"),
+        "outcome",
+        "outcome == 'out_of_stock'",
+        0.32,
+        0.24,
+        -0.4,
+    ),
+    Friction("failing_bot", ("chat_bot",), "outcome", "outcome == 'failed'", 0.40, 0.30, -0.7),
+    Friction("repeated_question", ANSWERED, "outcome", "outcome == 'repeated_question'", 0.28, 0.28, -0.9),
+    Friction("duplicate_call", ("call_sales",), "outcome", "outcome == 'duplicate'", 0.50, 0.50, -1.0),
+)
+SLOW_MS = 3000
+OUTCOMES = ("available", "out_of_stock", "solved", "failed", "repeated_question", "reached", "duplicate")
+DEVICES = ("mobile", "desktop")
+LOAD_MS = ((1350.0, 0.62), (900.0, 0.60))  # median and log-sd of a page's load, mobile and desktop
+APP_FASTER = 0.75  # an app screen loads in this share of the time
+OUT_OF_STOCK = 0.07  # of product pages
+BOT_FAILS = (0.34, 0.27)  # mobile, desktop
+REPEATED = 0.45  # of contacts handed on from another place where a question was put
+DUPLICATE_DAYS = 30  # a sales call within so many days of the last is a duplicate
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of customer: how it bends what the average customer does."""
+
+    name: str
+    motive: str
+    share: float
+    channels: tuple[float, ...]  # taste for each of CHANNELS, multiplies flows and entries
+    push: tuple[float, float, float, float]  # multiplies flows into the transaction stage, by phase
+    instinctive: tuple[float, float, float, float]  # share of instinctive purchases, by phase
+    basket: tuple[float, float]  # median order in euros: instinctive, considered
+    mobile: float  # share of visits on a mobile device, where there is a choice
+    mood: float  # satisfaction, in standard deviations
+    replies: float  # shift of the log-odds to answer a survey
+    languages: tuple[float, ...]
+    regions: tuple[float, ...]
+    ages: tuple[float, ...]
+    tiers: tuple[float, ...]
+
+
+FIVE: tuple[Kind, ...] = (
+    Kind(
+        "deal_seeker", "price: buys on impulse when the price is right", 0.24,
+        #        search social email web  app  store call chat
+        channels=(2.1, 1.0, 1.6, 1.2, 0.5, 0.5, 0.6, 0.6),
+        push=(1.1, 1.2, 1.3, 0.4), instinctive=(0.90, 0.80, 0.70, 0.8), basket=(24, 140),
+        mobile=0.55, mood=-0.10, replies=-0.2,
+        languages=(0.25, 0.40, 0.28, 0.07), regions=(3, 2.4, 2, 1.4, 1.2), ages=(3, 3, 2.5, 1.5), tiers=(6, 3, 1),
+    ),
+    Kind(
+        "app_native", "convenience: little orders, often, on the phone", 0.22,
+        channels=(0.5, 1.9, 0.7, 0.5, 2.6, 0.6, 0.4, 0.9),
+        push=(1.2, 1.3, 1.3, 0.4), instinctive=(0.85, 0.80, 0.75, 0.8), basket=(32, 120),
+        mobile=0.90, mood=0.45, replies=-0.3,
+        languages=(0.32, 0.30, 0.26, 0.12), regions=(3, 2, 2.4, 1.2, 1.4), ages=(4.5, 3.5, 1.5, 0.5), tiers=(5, 3.5, 1.5),
+    ),
+    Kind(
+        "researcher", "certainty: compares for weeks, then buys the large thing", 0.22,
+        channels=(1.3, 0.5, 0.8, 1.9, 0.4, 0.7, 0.7, 1.2),
+        push=(0.25, 0.6, 1.5, 0.3), instinctive=(0.30, 0.15, 0.10, 0.5), basket=(38, 420),
+        mobile=0.25, mood=0.05, replies=0.2,
+        languages=(0.34, 0.26, 0.26, 0.14), regions=(2.4, 2, 2.4, 1.4, 1.8), ages=(2, 3.5, 3, 1.5), tiers=(5, 3.5, 1.5),
+    ),
+    Kind(
+        "store_regular", "touch: wants to see, feel and be advised", 0.18,
+        channels=(0.6, 0.6, 1.4, 0.6, 0.5, 3.2, 1.0, 0.4),
+        push=(0.7, 1.1, 1.4, 0.5), instinctive=(0.50, 0.35, 0.30, 0.6), basket=(45, 310),
+        mobile=0.45, mood=0.55, replies=0.3,
+        languages=(0.22, 0.38, 0.32, 0.08), regions=(2.6, 2.6, 2, 1.8, 1), ages=(1, 2.5, 3.5, 3), tiers=(4, 3.5, 2.5),
+    ),
+    Kind(
+        "help_seeker", "reassurance: asks before and after every purchase", 0.14,
+        channels=(0.8, 0.7, 0.9, 0.9, 0.7, 0.8, 3.2, 2.8),
+        push=(0.6, 0.8, 1.1, 0.4), instinctive=(0.45, 0.40, 0.35, 0.5), basket=(35, 230),
+        mobile=0.50, mood=-0.60, replies=0.4,
+        languages=(0.27, 0.35, 0.28, 0.10), regions=(2.6, 2.2, 2.2, 1.6, 1.4), ages=(1.5, 2.5, 3, 3), tiers=(5.5, 3, 1.5),
+    ),
+)  # fmt: skip
+
+# How customers were won: weights of CHANNELS for the average customer (bent by taste), and the mean cost in cents.
+ACQUIRED = (30, 18, 4, 12, 10, 24, 1, 1)
+ACQUISITION_COST = (640.0, 920.0, 150.0, 310.0, 480.0, 780.0, 1450.0, 520.0)
+REFERRED, CONSENT = 0.06, 0.86  # shares of customers
+
+# Surveys: a questionnaire follows some visits, by their last touchpoint: chance, and its first question.
+ASK: dict[str, tuple[float, str]] = {
+    "web_purchase": (0.45, "nps"), "app_purchase": (0.45, "nps"), "store_purchase": (0.40, "nps"),
+    "web_product_page": (0.04, "ces"), "app_product_page": (0.05, "ces"), "app_home": (0.06, "nps"),
+    "store_visit": (0.15, "csat"), "store_advice": (0.35, "csat"),
+    "chat_bot": (0.40, "ces"), "chat_agent": (0.50, "csat"), "call_support": (0.50, "nps"), "call_sales": (0.25, "csat"),
+    "email_delivery_notice": (0.25, "nps"), "store_parcel_pickup": (0.30, "csat"), "web_cart": (0.08, "ces"),
+}  # fmt: skip
+QUESTIONS = ("nps", "csat", "ces", *DIMENSIONS)
+SCALE = {"nps": (0, 10), "csat": (1, 5), "ces": (1, 7)} | dict.fromkeys(DIMENSIONS, (1, 5))
+# An answer is a normal variable (mean: the mood, sd 1) cut at these points, lowest answer first.
+CUTS: dict[str, tuple[float, ...]] = {
+    "nps": (-2.2, -2.0, -1.8, -1.55, -1.3, -1.0, -0.75, -0.3, 0.35, 0.95),
+    "csat": (-1.6, -1.0, -0.4, 0.5),
+    "ces": (-1.8, -1.3, -0.85, -0.35, 0.2, 0.9),
+} | dict.fromkeys(DIMENSIONS, (-1.5, -0.8, -0.1, 0.8))
+ITEM_SHIFT = dict(zip(DIMENSIONS, (0.1, 0.2, 0.0, -0.2, -0.1, 0.15), strict=True))
+ITEMS_ASKED = 2  # of the six, drawn at random, after the first question
+# Log-odds to answer, by the first answer's place on its scale (0 worst to 1 best): both ends speak up, the content most.
+ANSWER_ODDS = (-1.1, -1.6, 2.6)  # constant, linear, quadratic
+COMMENTS = 0.45  # of answered questionnaires carry a comment
+
+# Faults laid over the clean tables (shares of rows unless said otherwise).
+FAULTS = {
+    "duplicates": 0.010,  # the same event, sent again under another event_id
+    "late": 0.020,  # received 2 hours to 3 days after it happened
+    "skewed_devices": 0.010,  # devices whose clock is wrong, by up to 5 hours
+    "shared_devices": 0.005,  # devices that two customers use
+    "junk_ids": 0.008,  # anonymous ids "null", "0", "anonymous", "undefined"
+    "bots": 0.003,  # crawlers, per customer; 40-200 pages each
+    "second_phone": 0.25,  # customers with a second mobile device
+    "second_computer": 0.15,
+    "signed_in_already": 0.45,  # devices signed in from the first visit
+    "sign_in": 0.10,  # chance at each later visit, besides at the cart
+}
+JUNK = ("null", "0", "anonymous", "undefined")
+
+
+@dataclass(frozen=True)
+class Company:
+    """The tables of a world as arrays, ready to draw from. K kinds, 4 phases, 24 touchpoints."""
+
+    world: str
+    kinds: tuple[Kind, ...]
+    share: Array  # (K,)
+    flow: Array  # (K, 4, 24, 25), rows sum to 1; the last column is the visit's end
+    entry: Array  # (K, 4, 24)
+    instinctive: Array  # (K, 4)
+    basket: Array  # (K, 2), log cents: instinctive, considered
+    mobile: Array  # (K,)
+    mood: Array  # (K,)
+    replies: Array  # (K,)
+    traits: dict[str, tuple[tuple[str, ...], Array]]  # column of `customers`: values, (K, values)
+    hours: Array  # (2, 17)
+
+
+BASKET_SD = 0.55  # log-sd of an order's value
+MARGIN = {"web": 0.31, "app": 0.33, "store": 0.36}
+WORLDS = ("demo", "one_kind", "continuum")
+POSITIONS = 41
+
+
+def blend(name: str, kinds: Sequence[Kind], weights: Sequence[float]) -> Kind:
+    """The weighted average of kinds, number by number.
+
+    >>> blend("both", FIVE[:2], [1, 1]).mobile
+    0.725
+    """
+    w = np.asarray(weights, float) / np.sum(weights)
+    values: dict[str, object] = {"name": name, "motive": " and ".join(k.motive.split(":")[0] for k in kinds)}
+    for field in fields(Kind)[2:]:
+        mean = w @ np.array([getattr(k, field.name) for k in kinds], float)
+        values[field.name] = tuple(mean.tolist()) if np.ndim(mean) else float(mean)
+    return Kind(**values)  # type: ignore[arg-type]
+
+
+def kinds_of(world: str) -> tuple[Kind, ...]:
+    """The kinds of a named world."""
+    if world == "demo":
+        return FIVE
+    if world == "one_kind":
+        return (blend("everybody", FIVE, [k.share for k in FIVE]),)
+    ends = (FIVE[2], FIVE[1])
+    return tuple(blend(f"at_{u:.3f}", ends, [1 - u, u]) for u in np.linspace(0, 1, POSITIONS))
+
+
+@cache
+def company(world: str) -> Company:
+    """The company under a world's name.
+
+    >>> company("demo").flow.shape
+    (5, 4, 24, 25)
+    """
+    kinds = kinds_of(world)
+    taste = np.array([k.channels for k in kinds])[:, CHANNEL_OF]
+    flow = np.zeros((END, END + 1))
+    for source, targets in FLOWS.items():
+        for target, weight in targets.items():
+            flow[CODE[source], CODE.get(target, END)] = weight
+    transaction = np.array([t.stage == "transaction" for t in TOUCHPOINTS])
+    push = np.array([k.push for k in kinds])
+    bent = np.repeat(np.repeat(flow[None, None], len(kinds), 0), 4, 1)
+    bent[..., :END] *= taste[:, None, None, :]
+    bent[..., :END] *= np.where(transaction, push[:, :, None, None], 1.0)
+    start = np.zeros((4, END))
+    for name, weights in ENTRY.items():
+        start[:, CODE[name]] = weights
+    entry = start * taste[:, None, :]
+    traits = {
+        "region": (REGIONS, np.array([k.regions for k in kinds])),
+        "age_band": (AGES, np.array([k.ages for k in kinds])),
+        "loyalty_tier": (TIERS, np.array([k.tiers for k in kinds])),
+        "language": (LANGUAGES, np.array([k.languages for k in kinds])),
+        "acquisition_channel": (CHANNELS, np.array([k.channels for k in kinds]) * ACQUIRED),
+    }
+    hours = np.array([HOUR_DIGITAL, HOUR_STAFFED], float)
+    share = np.array([k.share for k in kinds])
+    return Company(
+        world=world,
+        kinds=kinds,
+        share=share / share.sum(),
+        flow=bent / bent.sum(-1, keepdims=True),
+        entry=entry / entry.sum(-1, keepdims=True),
+        instinctive=np.array([k.instinctive for k in kinds]),
+        basket=np.log(100 * np.array([k.basket for k in kinds])),
+        mobile=np.array([k.mobile for k in kinds]),
+        mood=np.array([k.mood for k in kinds]),
+        replies=np.array([k.replies for k in kinds]),
+        traits={c: (v, p / p.sum(-1, keepdims=True)) for c, (v, p) in traits.items()},
+        hours=hours / hours.sum(-1, keepdims=True),
+    )

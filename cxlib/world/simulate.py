@@ -1,0 +1,214 @@
+"""A world: the company's tables with and without faults, who its customers are, and its truth."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from cxlib.errors import CxLookupError, CxValueError, did_you_mean
+from cxlib.world import company as c
+from cxlib.world import draw, faults, tables
+
+Tables = dict[str, pd.DataFrame]
+TRUTH = Path(__file__).parent / "truth"
+TITLES = {
+    "demo": "Alba Home: a simulated company with planted truth",
+    "one_kind": "Alba Home, if there were one kind of customer",
+    "continuum": "Alba Home, if customers varied along one axis",
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """A simulated study and what is hidden behind it.
+
+    tables: the study, as the company would see it; clean: the same without faults, true customers everywhere;
+    who: customer_id, kind, activity; planted: frames of what was laid in (frictions, comments, events).
+    """
+
+    name: str
+    seed: int
+    respond: str
+    tables: Tables
+    clean: Tables
+    who: pd.DataFrame
+    planted: dict[str, pd.DataFrame] = field(repr=False)
+
+    def truth(self, name: str) -> pd.DataFrame:
+        """Population value of a named result: its keys and `truth`. CxLookupError where none is planted."""
+        return truth(self.name, name)
+
+    def write(self, folder: str | Path) -> Path:
+        """Write the study as a folder (tables, study.yaml, truth.parquet): whole or not at all."""
+        with _whole_folder(Path(folder)) as new:
+            for name, frame in self.tables.items():
+                _write_table(frame, new.path / f"{name}.parquet")
+            _write_settings(new.path, self.name, self.seed, len(self.who), self.respond)
+        return Path(folder)
+
+
+def truth(world: str, name: str) -> pd.DataFrame:
+    """Population value of a named result in a named world."""
+    frame = pd.read_parquet(TRUTH / f"{world}.parquet")
+    names = frame["result"].unique().tolist()
+    if name not in names:
+        raise CxLookupError(f"No truth is planted for `{name}`; there is: {', '.join(names)}.{did_you_mean(name, names)}")
+    rows = frame[frame["result"] == name].drop(columns="result").dropna(axis=1, how="all")
+    return rows.reset_index(drop=True)
+
+
+def simulate(
+    customers: int,
+    seed: int = 0,
+    world: str = "demo",
+    faults: bool = True,
+    respond: Literal["model", "all"] = "model",
+) -> World:
+    """Draw `customers` independent customers of a named world over one year.
+
+    `faults=False` leaves the log clean; `respond="all"` has everybody asked answer. Both leave all else as it was.
+
+    >>> simulate(50, seed=3, faults=False).tables["touchpoints"]["customer_id"].notna().all()
+    np.True_
+    """
+    if world not in c.WORLDS:
+        raise CxLookupError(f"No world `{world}`; there are: {', '.join(c.WORLDS)}.{did_you_mean(world, c.WORLDS)}")
+    if customers < 1 or int(customers) != customers:
+        raise CxValueError(f"customers must be a whole number of at least 1, not {customers!r}.")
+    if respond not in ("model", "all"):
+        raise CxValueError(f"respond must be `model` or `all`, not {respond!r}.")
+    return _part(int(customers), seed, world, faults, respond, part=0, first=1)
+
+
+def _part(customers: int, seed: int, world: str, with_faults: bool, respond: str, part: int, first: int) -> World:
+    """Customers numbered from `first`. Each concern has a stream of its own, so that none disturbs another."""
+    firm = c.company(world)
+    streams = [np.random.default_rng(s) for s in np.random.SeedSequence([abs(seed), int(seed < 0), part]).spawn(6)]
+    who = draw.people(firm, customers, streams[0])
+    log = draw.journeys(firm, who, streams[1])
+    bought = draw.orders(firm, who, log, streams[2])
+    answers = draw.surveys(firm, who, log, respond == "all", streams[3])
+
+    in_time = np.argsort(log.at, kind="stable")
+    event_id = np.empty(len(in_time), np.int64)
+    event_id[in_time] = 1000 * first + np.arange(len(in_time))
+    order_number = 100 * first + np.argsort(np.argsort(log.at[bought.event], kind="stable"), kind="stable")
+    columns = tables.touchpoints(log, bought, first, event_id, order_number)
+    survey_frame, comments = tables.surveys(who, log, answers, first, 100 * first, streams[4])
+    rest: Tables = {
+        "catalog": tables.catalog(),
+        "customers": tables.customers(firm, who, log, first, streams[4]),
+        "surveys": survey_frame,
+        "orders": tables.orders(log, bought, first, order_number),
+    }
+    clean_log = pd.DataFrame(columns).iloc[in_time].reset_index(drop=True)
+    planted = {"frictions": pd.DataFrame(c.FRICTIONS), "comments": comments}
+    if with_faults:
+        dirty, identities, events = faults.lay_over(log, columns, customers, first, streams[5])
+        planted["events"] = events
+    else:
+        dirty, identities = clean_log, faults.no_identities()
+    return World(
+        name=world,
+        seed=seed,
+        respond=respond,
+        tables={"touchpoints": dirty, "identities": identities} | rest,
+        clean={"touchpoints": clean_log, "identities": faults.no_identities()} | rest,
+        who=pd.DataFrame(
+            {
+                "customer_id": rest["customers"]["customer_id"],
+                "kind": tables.text(who.kind, [k.name for k in firm.kinds]),
+                "activity": who.activity,
+            }
+        ),
+        planted=planted,
+    )
+
+
+def write_large(
+    folder: str | Path, customers: int, seed: int = 0, world: str = "demo", chunk: int = 20_000, faults: bool = True
+) -> Path:
+    """Write a study of millions of customers part by part (`touchpoints/part-00000.parquet`), in bounded memory."""
+    with _whole_folder(Path(folder)) as new:
+        for part, start in enumerate(range(0, customers, chunk)):
+            some = _part(min(chunk, customers - start), seed, world, faults, "model", part, 1 + start)
+            for name, frame in some.tables.items():
+                if name == "catalog":
+                    _write_table(frame, new.path / "catalog.parquet")
+                else:
+                    (new.path / name).mkdir(exist_ok=True)
+                    _write_table(frame, new.path / name / f"part-{part:05d}.parquet")
+        _write_settings(new.path, world, seed, customers, "model")
+    return Path(folder)
+
+
+def freeze(folder: str | Path) -> Path:
+    """Write the demo study anew: 5,000 customers, seed 0."""
+    return simulate(5000, seed=0).write(folder)
+
+
+class _whole_folder:  # noqa: N801  (reads as a verb)
+    """A folder that appears when it is complete: written beside its place, then renamed."""
+
+    def __init__(self, target: Path):
+        self.target = target
+
+    def __enter__(self) -> _whole_folder:
+        self.target.parent.mkdir(parents=True, exist_ok=True)
+        self.path = Path(tempfile.mkdtemp(prefix=f".{self.target.name}-", dir=self.target.parent))
+        self.path.chmod(0o755)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            old = self.path.with_name(self.path.name + "-old")
+            if self.target.exists():
+                os.replace(self.target, old)
+            os.replace(self.path, self.target)
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _write_table(frame: pd.DataFrame, path: Path) -> None:
+    """Parquet, zstd; numbers and times as differences, texts by dictionary: about 12 bytes an event."""
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    fields = [pa.field(f.name, pa.string() if pa.types.is_large_string(f.type) else f.type) for f in table.schema]
+    table = table.cast(pa.schema(fields))
+    steps = [f.name for f in fields if pa.types.is_timestamp(f.type) or f.name == "event_id"]
+    texts = [f.name for f in fields if f.name not in steps]
+    pq.write_table(
+        table,
+        path,
+        compression="zstd",
+        compression_level=9,
+        use_dictionary=texts,
+        column_encoding=dict.fromkeys(steps, "DELTA_BINARY_PACKED"),
+    )
+
+
+def _write_settings(folder: Path, world: str, seed: int, customers: int, respond: str) -> None:
+    settings = {
+        "name": world,
+        "title": TITLES[world],
+        "currency": c.CURRENCY,
+        "money": "minor",
+        "time_zone": "UTC",
+        "conversion": list(c.CONVERSION),
+        "licence": "CC0-1.0",
+        "source": f"simulated: cxlib.world.simulate({customers}, seed={seed}, world='{world}', respond='{respond}')",
+    }
+    (folder / "study.yaml").write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    known = TRUTH / f"{world}.parquet"
+    if known.exists():
+        shutil.copyfile(known, folder / "truth.parquet")

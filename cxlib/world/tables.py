@@ -1,0 +1,161 @@
+"""From arrays to the contract's tables: pandas frames with text columns, UTC times and integer cents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cxlib.world import company as c
+from cxlib.world import phrases
+from cxlib.world.draw import Answers, Ints, Log, Orders, People
+
+TEXT = pa.string()
+
+
+def text(codes: npt.ArrayLike, names: Sequence[str]) -> pd.Series:
+    """A text column from codes into `names`; -1 is null."""
+    values = np.asarray(codes)
+    indices = pa.array(values.astype(np.int32), mask=values < 0)
+    return _series(pa.DictionaryArray.from_arrays(indices, pa.array(names, TEXT)).cast(TEXT))
+
+
+def numbered(prefix: str, numbers: npt.ArrayLike, width: int = 7) -> pd.Series:
+    """A text column of ids such as `c0000012`; negative numbers are null.
+
+    >>> numbered("c", [12, -1]).tolist()
+    ['c0000012', nan]
+    """
+    values = np.asarray(numbers)
+    digits = pc.utf8_lpad(pa.array(values.astype(np.int64), mask=values < 0).cast(TEXT), width, padding="0")
+    return _series(pc.binary_join_element_wise(pa.scalar(prefix), digits, ""))
+
+
+def _series(values: pa.Array) -> pd.Series:
+    return pd.Series(pd.array(values, dtype="str"))
+
+
+def time(seconds: npt.ArrayLike) -> pd.Series:
+    """A UTC time column (naive, microseconds) from whole seconds since the window's start."""
+    return pd.Series(c.START + np.asarray(seconds, np.int64) * np.timedelta64(1_000_000, "us"))
+
+
+def catalog() -> pd.DataFrame:
+    """The touchpoints of the company."""
+    frame = pd.DataFrame(c.TOUCHPOINTS).rename(columns={"name": "touchpoint"})
+    frame = frame[["touchpoint", "channel", "stage", "ownership", "mode", "unit_cost"]].assign(currency=c.CURRENCY)
+    return frame.astype({column: "str" for column in frame if column != "unit_cost"})
+
+
+def customers(firm: c.Company, who: People, log: Log, first: int, rng: np.random.Generator) -> pd.DataFrame:
+    """All known customers. A new customer is first seen at the first touchpoint."""
+    n = len(who.kind)
+    seen = who.joined * 86_400 + rng.integers(6 * 3600, 23 * 3600, n)
+    starts = np.flatnonzero(np.append(True, log.person[1:] != log.person[:-1])[: len(log.person)])
+    new = starts[who.joined[log.person[starts]] >= 0]
+    seen[log.person[new]] = log.at[new]
+    cost = np.array(c.ACQUISITION_COST)[who.traits["acquisition_channel"]] * np.exp(0.3 * rng.standard_normal(n))
+    referred = rng.random(n) < c.REFERRED
+    friend = np.where(referred & (np.arange(n) > 0), first + rng.integers(0, np.maximum(np.arange(n), 1)), -1)
+    frame = {
+        "customer_id": numbered("c", first + np.arange(n)),
+        "first_seen": time(seen),
+        "acquisition_cost": cost.round(1),
+        "currency": text(np.zeros(n), [c.CURRENCY]),
+        "referred_by": numbered("c", friend),
+        "consent": rng.random(n) < c.CONSENT,
+    }
+    return pd.DataFrame(frame | {name: text(who.traits[name], values) for name, (values, _) in firm.traits.items()})
+
+
+def touchpoints(log: Log, bought: Orders, first: int, event_id: Ints, order_number: Ints) -> dict[str, pd.Series]:
+    """Columns of the clean log, in the log's own order (by person)."""
+    n = len(log.at)
+    order, value = np.full(n, -1), np.zeros(n, np.int64)
+    order[bought.event], value[bought.event] = order_number, bought.revenue
+    nothing = order < 0
+    return {
+        "event_id": pd.Series(event_id),
+        "customer_id": numbered("c", first + log.person),
+        "anonymous_id": text(np.full(n, -1), [""]),
+        "ts": time(log.at),
+        "received_ts": time(log.at),
+        "touchpoint": text(log.touchpoint, c.NAMES),
+        "initiated_by": text(log.brand.astype(int), ("customer", "brand")),
+        "device": text(log.device, c.DEVICES),
+        "load_ms": _whole(log.load_ms, log.load_ms < 0),
+        "outcome": text(log.outcome, c.OUTCOMES),
+        "order_id": numbered("o", order),
+        "value": _whole(value, nothing),
+        "currency": text(np.where(nothing, -1, 0), [c.CURRENCY]),
+    }
+
+
+def _whole(values: Ints, missing: npt.NDArray[np.bool_]) -> pd.Series:
+    return pd.Series(pd.arrays.IntegerArray(values.astype(np.int64), missing))
+
+
+def orders(log: Log, bought: Orders, first: int, order_number: Ints) -> pd.DataFrame:
+    """One row an order; `purchase` says whether it was instinctive or considered."""
+    e = bought.event
+    frame = pd.DataFrame(
+        {
+            "order_id": numbered("o", order_number),
+            "customer_id": numbered("c", first + log.person[e]),
+            "ts": time(log.at[e]),
+            "channel": text(c.CHANNEL_OF[log.touchpoint[e]], c.CHANNELS),
+            "revenue": bought.revenue,
+            "margin": bought.margin,
+            "currency": text(np.zeros(len(e)), [c.CURRENCY]),
+            "purchase": text(bought.instinctive.astype(int), ("considered", "instinctive")),
+        }
+    )
+    return frame.sort_values("order_id", ignore_index=True)
+
+
+def surveys(
+    who: People, log: Log, answers: Answers, first: int, first_response: int, rng: np.random.Generator
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """One row an answer, and what is planted in the comments: response, language, aspect, sentiment, half."""
+    event, sent = np.unique(answers.event, return_inverse=True)
+    asked_at = log.at[event] + rng.integers(600, 3 * 3600, len(event))
+    rank = np.empty(len(event), np.int64)
+    rank[np.argsort(asked_at, kind="stable")] = np.arange(len(event))
+    response = numbered("r", first_response + rank[sent])
+    low = np.array([c.SCALE[q][0] for q in c.QUESTIONS])[answers.question]
+    high = np.array([c.SCALE[q][1] for q in c.QUESTIONS])[answers.question]
+    touchpoint, person = log.touchpoint[answers.event], log.person[answers.event]
+    language = np.where(answers.comment, who.traits["language"][person], -1)
+    said = np.flatnonzero(answers.comment)
+    place = answers.answer[said] / (high - low)[said]
+    comment, planted = phrases.comments(language[said], place, log, answers.event[said], rng)
+    text_column = pd.array([None] * len(response), dtype="str")
+    text_column[said] = comment
+    stages = [t.stage for t in c.TOUCHPOINTS]
+    frame = pd.DataFrame(
+        {
+            "response_id": response,
+            "customer_id": numbered("c", first + person),
+            "ts": time(asked_at[sent]),
+            "touchpoint": text(touchpoint, c.NAMES),
+            "stage": text(np.array([c.STAGES.index(s) for s in stages])[touchpoint], c.STAGES),
+            "question": text(answers.question, c.QUESTIONS),
+            "score": low + answers.answer,
+            "scale_min": low,
+            "scale_max": high,
+            "comment": text_column,
+            "language": text(language, c.LANGUAGES),
+        }
+    )
+    planted.insert(0, "response_id", response.to_numpy()[said])
+    order = np.lexsort((answers.question, rank[sent]))
+    return frame.iloc[order].reset_index(drop=True), planted.sort_values("response_id", ignore_index=True)
+
+
+def nothing(columns: Mapping[str, pd.Series]) -> pd.DataFrame:
+    """A frame of those columns without rows."""
+    return pd.DataFrame(columns).iloc[:0]
