@@ -298,7 +298,7 @@ class Findings:
 def typed(raw: ir.Table, table: Table, settings: Settings) -> ir.Table:
     """The table with each contract column cast to its kind; what cannot be cast becomes null."""
     return raw.mutate(
-        **{c.name: _cast(raw, c, settings) for c in table.columns if c.name in raw.columns and not _fits(raw, c)}
+        **{c.name: _cast(raw, c, settings) for c in table.columns if c.name in raw.columns and not _fits(raw, c, settings)}
     )
 
 
@@ -309,7 +309,7 @@ def complete(table: ir.Table, spec: Table) -> ir.Table:
     return table.mutate(**absent)[[*(c.name for c in spec.columns), *further]]
 
 
-def _fits(raw: ir.Table, column: Column) -> bool:
+def _fits(raw: ir.Table, column: Column, settings: Settings) -> bool:
     """True where the column needs no conversion at all."""
     has = raw[column.name].type()
     if column.kind == "key":
@@ -317,10 +317,12 @@ def _fits(raw: ir.Table, column: Column) -> bool:
     if column.kind in ("id", "text"):
         return has.is_string()
     if column.kind == "time":
-        return has.is_timestamp() and has.timezone is None
+        return has.is_timestamp() and has.timezone is None and settings.time_zone == "UTC"
     if column.kind == "number":
         return has.is_float64()
-    return has.is_boolean() if column.kind == "flag" else False if column.kind == "money" else has.is_int64()
+    if column.kind == "flag":
+        return has.is_boolean()
+    return has.is_int64() and not (column.kind == "money" and settings.money == "major")
 
 
 def _cast(raw: ir.Table, column: Column, settings: Settings) -> ir.Value:
@@ -419,8 +421,7 @@ def findings(
                 advice = f"Add a catalog table (touchpoint, channel, stage, ...) or a column {name}."
                 found.append(Finding(table.name, name, "neither in the table nor in a catalog", 0, advice))
 
-    view = typed(raw, table, settings)
-    both, parents = _beside(raw, view, table, others)
+    both, parents = _beside(raw, table, settings, others)
     rules = list(_rules(both, raw, table, settings, parents))
     key = [name for name in table.key if name in raw.columns]
     measures: dict[str, ir.Value] = {"rows": both.count()}
@@ -455,16 +456,18 @@ def _missing_advice(table: Table, name: str, raw: ir.Table) -> str:
 
 
 def _beside(
-    raw: ir.Table, view: ir.Table, table: Table, others: Mapping[str, ir.Table]
+    raw: ir.Table, table: Table, settings: Settings, others: Mapping[str, ir.Table]
 ) -> tuple[ir.Table, dict[str, str]]:
     """Typed columns, the raw ones beside them (`x__raw`), and one match column for each table referred to."""
-    both = view.mutate(**{f"{c.name}__raw": raw[c.name] for c in table.columns if c.name in raw.columns})
+    given = raw.mutate(**{f"{c.name}__raw": raw[c.name] for c in table.columns if c.name in raw.columns})
+    both = typed(given, table, settings)
     parents = {}
     for column in table.columns:
         if column.refers in others and column.name in raw.columns and column.name in others[column.refers].columns:
             parent = others[column.refers]
             known = parent.select(**{f"{column.name}__known": parent[column.name].cast("string")}).distinct()
-            both = both.left_join(known, both[column.name] == known[f"{column.name}__known"])
+            joined = both.left_join(known, both[column.name].cast("string") == known[f"{column.name}__known"])
+            both = joined.select(*both.columns, f"{column.name}__known")
             parents[column.name] = column.refers
     return both, parents
 
@@ -479,7 +482,7 @@ def _rules(
         value: Any = both[name]
         given: Any = both[f"{name}__raw"]
         empty = given.isnull() | (given.strip() == "") if given.type().is_string() else given.isnull()
-        if not _fits(raw, column):
+        if not _fits(raw, column, settings):
             yield _Rule(name, *_unreadable(column, given, settings), broken=~empty & value.isnull())
         elif column.kind == "number":
             yield _Rule(name, "not finite", "Leave the field empty where the value is not known.",

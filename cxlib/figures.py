@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from cxlib.errors import CxValueError
+from cxlib.results import nice
 
 INK = "#1f2933"
 MUTED = "#7b8794"
@@ -124,8 +125,3 @@ def heat(ax: Any, values: Any, rows: Sequence[str], columns: Sequence[str], *, p
         text = f"{100 * values[i, j]:.0f}" if percent else f"{values[i, j]:.2f}"
         ink = "white" if values[i, j] > 0.55 * top else INK
         ax.text(j, i, text, ha="center", va="center", fontsize=7.5, color=ink)
-
-
-def nice(name: object) -> str:
-    """A name for people: `web_product_page` becomes `web product page`."""
-    return str(name).replace("_", " ")

@@ -107,3 +107,8 @@ def percent(value: float) -> str:
     ('7.9 %', '97.0 %')
     """
     return "-" if not np.isfinite(value) else f"{100 * value:.1f} %"
+
+
+def nice(name: object) -> str:
+    """A name for people: `web_product_page` becomes `web product page`."""
+    return str(name).replace("_", " ")

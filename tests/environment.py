@@ -28,8 +28,8 @@ dependencies:
 def pins(lock: str) -> dict[str, list[str]]:
     """Requirement line (`name==version`, perhaps `; marker`) -> its hashes, in the lock's order.
 
-    >>> pins("numpy==2.4.6 ; python_version < '3.12' \\\\\\n    --hash=sha256:ab \\\\\\n    --hash=sha256:cd\\n")
-    {"numpy==2.4.6 ; python_version < '3.12'": ['sha256:ab', 'sha256:cd']}
+    >>> pins("numpy==2.4.6 ; os_name != 'nt' \\\\\\n  --hash=sha256:ab \\\\\\n  --hash=sha256:cd\\n")
+    {"numpy==2.4.6 ; os_name != 'nt'": ['sha256:ab', 'sha256:cd']}
     """
     found: dict[str, list[str]] = {}
     for entry in re.sub(r"\\\n", " ", lock).splitlines():

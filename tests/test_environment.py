@@ -21,7 +21,7 @@ LOCKS = [
 ]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
-OPTIONAL = {"pyspark", "py4j"}  # installed apart, from requirements-spark.lock
+OPTIONAL = {"pyspark"}  # installed apart, from requirements-spark.lock
 LOCAL = {"cxlib", "tests"}
 
 
@@ -34,9 +34,7 @@ def declared() -> set[str]:
         *PROJECT["dependencies"],
         *(r for extra in PROJECT["optional-dependencies"].values() for r in extra),
     ]
-    names = {canonical(re.split(r"[^A-Za-z0-9._-]", line)[0]) for line in lines}
-    extras = {canonical(e) for line in lines for e in re.findall(r"\[(.*?)\]", line)}
-    return names | extras
+    return {canonical(re.split(r"[^A-Za-z0-9._-]", line)[0]) for line in lines}
 
 
 def imports(folder: Path) -> dict[str, str]:

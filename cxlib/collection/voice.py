@@ -5,7 +5,7 @@ Answers of one customer resemble each other, so customers are the clusters every
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import ibis
@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from scipy import stats as distributions
 
 from cxlib import stats
-from cxlib.collection.clusters import PERSON, clustered, sums
+from cxlib.collection.clusters import clustered, sums
 from cxlib.errors import CxLookupError, CxValueError, did_you_mean
 from cxlib.results import Claim, Result, number, percent
 from cxlib.study import Study
@@ -144,7 +144,7 @@ def _answers(
             "Turn codes for blank or refused into NaN, or give the scale the answers were on."
         )
     answered = ~np.isnan(given)
-    others = []
+    others: list[np.ndarray | None] = []
     for name, values in (("weights", weights), ("clusters", clusters)):
         if values is None:
             others.append(None)
@@ -183,6 +183,7 @@ class Scores(Result):
     def claim(self) -> Claim:
         """The whole's score, and which group stands out below it, if one does."""
         key = self.frame.columns[0]
+        groups_of = f"{key}s" if key == "touchpoint" else f"values of {key.replace('_', ' ')}"
         whole = self.frame.iloc[0]
         say = points if self.unit == "points" else percent if self.unit == "share" else number
         text = (
@@ -194,11 +195,12 @@ class Scores(Result):
         if len(apart):
             worst = apart.loc[apart["estimate"].idxmin()]
             text += (
-                f"; {len(apart)} of {len(groups)} {key}s lie below the others (false discovery rate 5 %), lowest "
-                f"`{worst[key]}` at {say(worst['estimate'])} ({say(worst['low'])} to {say(worst['high'])})"
+                f"; {len(apart)} of {len(groups)} {groups_of} lie below the others "
+                f"(false discovery rate 5 %), lowest `{worst[key]}` at {say(worst['estimate'])} "
+                f"({say(worst['low'])} to {say(worst['high'])})"
             )
         elif len(groups) > 1:
-            text += f"; no {key} lies below the others by more than chance would do"
+            text += f"; none of {len(groups)} {groups_of} lies below the others by more than chance would do"
         return Claim(text + ".")
 
 
@@ -214,14 +216,18 @@ def scores(study: Study, question: str = "nps", by: str | None = "touchpoint") -
     surveys = study.table("surveys", needed_by="scores")
     if by is not None and by not in surveys.columns:
         raise CxLookupError(
-            f"surveys has no column `{by}`.{did_you_mean(by, surveys.columns)} It has: {', '.join(surveys.columns)}."
+            f"surveys has no column `{by}`.{did_you_mean(by, surveys.columns)} "
+            f"It has: {', '.join(surveys.columns)}."
         )
-    frame = study.cached("scores", {"question": question, "by": by}, lambda: _scores(study, surveys, question, by))
+    frame = study.cached(
+        "scores", {"question": question, "by": by}, lambda: _scores(study, surveys, question, by)
+    )
     if not len(frame):
         asked = study.fetch(surveys.group_by("question").agg(n=surveys.count()).order_by("question"))
         known = asked["question"].tolist()
         raise CxLookupError(
-            f"Nobody answered `{question}`.{did_you_mean(question, known)} The surveys ask: {', '.join(known)}."
+            f"Nobody answered `{question}`.{did_you_mean(question, known)} "
+            f"The surveys ask: {', '.join(known)}."
         )
     measure, unit, _ = _measure(question)
     return Scores(frame, question, measure, unit)
@@ -278,7 +284,7 @@ def _scores(study: Study, surveys: ir.Table, question: str, by: str | None) -> p
     counted = empty.set_index("group_")["missing"]
     table["missing"] = frame["group_"].map(counted).fillna(0).astype(int)
     table.loc[0, "missing"] = int(counted.sum())
-    table["q"] = _apart(frame)
+    table["q"] = _apart(table, frame["weight_"].to_numpy(float), frame["customers"].to_numpy(float) - 1)
     return table
 
 
@@ -297,19 +303,143 @@ def _interval(frame: pd.DataFrame, question: str) -> stats.Interval:
     return stats.Interval(value.ratio, value.ratio - reach, value.ratio + reach, se)
 
 
-def _apart(frame: pd.DataFrame) -> np.ndarray:
+def _apart(table: pd.DataFrame, weight: np.ndarray, df: np.ndarray) -> np.ndarray:
     """Adjusted p-values of each group against all other answers (the first row is the whole).
 
-    The covariance through customers who are in both is left out: it is positive as a rule, which
-    makes the test err on the careful side.
+    The rest is the whole less the group; the covariance through customers who are in both is left
+    out, which, as it is positive, errs on the careful side. Standard errors are read off the wider
+    half of the intervals: these know that three answers which agree prove little.
     """
-    numbers = frame.drop(columns="group_").astype(float)
-    groups, rest = numbers.iloc[1:], numbers.iloc[0] - numbers.iloc[1:]
-    # A customer of the group who also answered elsewhere is not lost to the rest: bound the count.
-    rest["customers"] = np.maximum(rest["customers"], 0) + 1
-    for name in [c for c in rest.columns if c.endswith("2_") or c.endswith("w_")]:
-        rest[name] = rest[name].clip(lower=0)
-    one, other = clustered(groups, "value"), clustered(rest, "value")
+    estimate = table["estimate"].to_numpy(float)
+    wider = np.fmax(table["high"] - estimate, estimate - table["low"]).to_numpy(float)
     with np.errstate(divide="ignore", invalid="ignore"):
-        z = (one.ratio - other.ratio) / np.sqrt(one.variance + other.variance)
-    return np.r_[np.nan, stats.benjamini_hochberg(2 * distributions.t.sf(np.abs(z), np.maximum(one.df, 1)))]
+        variance = (wider / distributions.t.ppf(0.975, df)) ** 2
+        part = weight[1:] / weight[0]
+        difference = (estimate[1:] - estimate[0]) / (1 - part)
+        rest = np.maximum(variance[0] - part**2 * variance[1:], 0) / (1 - part) ** 2
+        z = difference / np.sqrt(variance[1:] + rest)
+    return np.r_[np.nan, stats.benjamini_hochberg(2 * distributions.t.sf(np.abs(z), df[1:]))]
+
+
+# --- who answered ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Responders(Result):
+    """Which customers answered a survey at all, by what is known of them.
+
+    `frame`: `attribute`, `value`, estimate (share of the customers who answered anything), low,
+    high, n and customers (both the customers in contact), `q`: p-value of "response does not depend
+    on this attribute", adjusted for the number of attributes. "(all)" first.
+    """
+
+    frame: pd.DataFrame = field(repr=False)
+
+    def table(self) -> pd.DataFrame:
+        """One row a value of each attribute."""
+        return self.frame
+
+    def claim(self) -> Claim:
+        """How many answered, and along which attributes those who did differ from those who did not."""
+        whole = self.frame.iloc[0]
+        tested = self.frame.iloc[1:].drop_duplicates("attribute")
+        apart = tested.loc[tested["q"] < 0.05, "attribute"].tolist()
+        text = f"{percent(whole['estimate'])} of {whole['n']:,} customers in contact answered a survey"
+        if apart:
+            text += f"; who answers differs by {_list(apart)}"
+        elif len(tested):
+            text += f"; by {_list(tested['attribute'])} it differs no more than by chance"
+        return Claim(
+            text + ". Whether the silent are as satisfied as the others cannot be seen from answers."
+        )
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(name.replace("_", " ") for name in names)
+
+
+ATTRIBUTES = ("age_band", "region", "loyalty_tier", "acquisition_channel")
+ACTIVITY = ((1, "1 event"), (4, "2 to 4"), (9, "5 to 9"), (29, "10 to 29"), (99, "30 to 99"))
+"""Upper ends of the bands of activity, in events, and their names; above them "100 or more"."""
+
+
+def responders(study: Study) -> Responders:
+    """Share of the customers in contact who answered a survey, by attribute and by activity.
+
+    Customers in contact have at least one touchpoint (in a study without touchpoints: one order)
+    under their customer_id. An attribute is any of age_band, region, loyalty_tier and
+    acquisition_channel that `customers` came with. Customers are independent: Wilson's interval, and
+    a chi-square test an attribute, adjusted by Benjamini and Hochberg.
+    """
+    surveys = study.table("surveys", needed_by="responders")
+    source = "orders" if study.has("orders") and not study.has("touchpoints") else "touchpoints"
+    contacts = study.table(source, needed_by="responders")
+    known = [name for name in ATTRIBUTES if study.has("customers", name)]
+    frame = study.cached("responders", {}, lambda: _responders(study, surveys, contacts, known))
+    return Responders(frame)
+
+
+def _responders(study: Study, surveys: ir.Table, contacts: ir.Table, known: list[str]) -> pd.DataFrame:
+    named = contacts.filter(contacts["customer_id"].notnull())
+    people = named.group_by("customer_id").agg(events=named.count())
+    answered = surveys.filter(surveys["score"].notnull() & surveys["customer_id"].notnull())
+    answered = answered.select(who_=answered["customer_id"]).distinct()
+    people = people.left_join(answered, people["customer_id"] == answered["who_"])
+    people = people.mutate(answered_=people["who_"].notnull().cast("int64"), activity=_band(people["events"]))
+    people = people.drop("who_", "events")
+    if known:
+        customers = study.table("customers").select(who_="customer_id", **{name: name for name in known})
+        people = people.left_join(customers, people["customer_id"] == customers["who_"])
+    rows = None
+    for name in ["", *known, "activity"]:
+        value = people[name].cast("string") if name else ibis.literal(EVERYWHERE)
+        part = people.select(
+            attribute=ibis.literal(name or EVERYWHERE),
+            value=value.fill_null("(unknown)"),
+            answered_="answered_",
+        )
+        part = part.group_by(["attribute", "value"]).agg(x=part["answered_"].sum(), n=part.count())
+        rows = part if rows is None else rows.union(part)
+    counted = study.fetch(rows)
+    order = {name: rank for rank, name in enumerate([EVERYWHERE, *known, "activity"])}
+    bands = {name: rank for rank, (_, name) in enumerate(ACTIVITY)}
+    counted = counted.assign(
+        _attribute=counted["attribute"].map(order), _value=counted["value"].map(bands).fillna(len(bands))
+    )
+    counted = counted.sort_values(["_attribute", "_value", "value"], ignore_index=True)
+    interval = stats.wilson(counted["x"].to_numpy(float), counted["n"].to_numpy(float))
+    table = counted[["attribute", "value"]].assign(
+        estimate=interval.estimate, low=interval.low, high=interval.high, n=counted["n"].astype(int)
+    )
+    table["customers"] = table["n"]
+    tested = {
+        str(name): _differs(group["x"].to_numpy(float), group["n"].to_numpy(float))
+        for name, group in counted.groupby("attribute", sort=False)
+        if name != EVERYWHERE
+    }
+    adjusted = dict(zip(tested, stats.benjamini_hochberg(list(tested.values())), strict=True))
+    return table.assign(q=table["attribute"].map(adjusted))
+
+
+def _band(events: ir.Value) -> ir.Value:
+    named: ir.Value = ibis.literal("100 or more")
+    for upper, name in reversed(ACTIVITY):
+        named = ibis.ifelse(events <= upper, ibis.literal(name), named)
+    return named
+
+
+def _differs(x: np.ndarray, n: np.ndarray) -> float:
+    """p-value of equal shares (chi-square); NaN where there is nothing to compare.
+
+    Values with an expected count under 5 are tested as one, or chance alone would look like a finding.
+    """
+    rarer = min(x.sum(), n.sum() - x.sum()) / max(n.sum(), 1)
+    order = np.argsort(n)[::-1]
+    cells = np.array([x, n - x])[:, order]
+    large = max(int((n[order] * rarer >= 5).sum()), 1)
+    table = np.column_stack([cells[:, :large], cells[:, large:].sum(axis=1)])
+    while table.shape[1] > 1 and table[:, -1].sum() * rarer < 5:
+        table = np.column_stack([table[:, :-2], table[:, -2:].sum(axis=1)])
+    if table.shape[1] < 2:
+        return float("nan")
+    return float(distributions.chi2_contingency(table, correction=False).pvalue)

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from itertools import zip_longest
 from pathlib import Path
 
 from markupsafe import Markup
@@ -84,7 +85,7 @@ def page(
     Raises `CxValueError` for a figure without alt text, naming the cell.
     """
     made = Page(name, title=name.replace("_", " "), left_out=tuple(str(part) for part in left_out))
-    contents, opening = Contents(), Markup()
+    contents, opening = Contents(), None
     for number, cell in enumerate(book.cells):
         try:
             if cell.cell_type == "code":
@@ -98,20 +99,36 @@ def page(
                 cell.metadata["shown"] = markdown(source, contents)
         except CxValueError as error:
             raise CxValueError(f"{name}, cell {number} (`{first_line(cell)}`): {error}") from None
-    summaries = [cell for cell in book.cells if cell.cell_type == "code" and "summary" in tags(cell)]
-    made.summary = str(Markup("\n").join(cell.metadata["shown"] for cell in summaries))
-    body = [cell for index, cell in enumerate(book.cells) if index and "summary" not in tags(cell)]
+    body = book.cells[1:] if opening is not None else book.cells
+    body = [cell for cell in body if cell.cell_type == "code" or "summary" not in tags(cell)]
+    summaries = [cell.metadata.pop("shown") for cell in body if "summary" in tags(cell)]
+    made.summary = str(Markup("\n").join(summaries))
+    if not brief:
+        _fold(body)
     resources = {
         "page": made,
         "about": about,
-        "brief": brief,
         "contents": contents,
-        "opening": opening,
-        "summary": summaries,
+        "opening": opening or "",
     }
     shown = NotebookNode(metadata={}, nbformat=4, nbformat_minor=5, cells=body)
     made.html = _exporter().from_notebook_node(shown, resources)[0]
     return made
+
+
+def _fold(cells: Sequence[NotebookNode]) -> None:
+    """Code goes below the outputs it made, one fold for all cells between two texts."""
+    run: list[NotebookNode] = []
+    for cell, following in zip_longest(cells, cells[1:]):
+        run.append(cell)
+        if following is None or following.cell_type != cell.cell_type:
+            cell.metadata["code"] = _code(run)
+            run = []
+
+
+def _code(cells: Sequence[NotebookNode]) -> str:
+    code = [cell.source for cell in cells if cell.cell_type == "code" and "hide-code" not in tags(cell)]
+    return "\n\n".join(source for source in code if source.strip())
 
 
 def index(pages: Sequence[Page], about: About) -> str:

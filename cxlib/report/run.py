@@ -37,7 +37,7 @@ class LeftOut:
     needs: tuple[str, ...]
 
     def __str__(self) -> str:
-        tables = [f"the table `{need}`" if need in TABLES else "a planted truth" for need in self.needs]
+        tables = [f"the table {need}" if need in TABLES else "a planted truth" for need in self.needs]
         return f"{self.title} (needs {' and '.join(tables)})"
 
 

@@ -61,6 +61,9 @@ class _Renderer(mistune.HTMLRenderer):
         self.contents.append((level, name, text))
         return f'<h{level} id="{name}">{text}</h{level}>\n'
 
+    def text(self, text: str) -> str:
+        return html.escape(html.unescape(text), quote=False)  # an entity is a character, as CommonMark says
+
     def image(self, text: str, url: str, title: str | None = None) -> str:
         if not url.startswith("data:image/"):
             raise CxValueError(f"the picture {url} would load from outside the page; draw it in a cell")

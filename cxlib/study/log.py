@@ -36,7 +36,8 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
-from cxlib.errors import CxLookupError, CxValueError
+from cxlib.errors import CxLookupError, CxValueError, did_you_mean
+from cxlib.study.engine import replacing
 
 if TYPE_CHECKING:
     from cxlib.study.study import Study
@@ -49,11 +50,16 @@ END = "(end)"
 
 @dataclass(frozen=True)
 class Log:
-    """The coded log of a study: `table` (events), `persons` (key, person, fold, first, events), `names`."""
+    """The coded log of a study: `table` (events), `persons` (key, person, fold, first, events), `names`.
+
+    `of["channel"]` and `of["stage"]` give the channel's and the stage's code of each touchpoint, where
+    every touchpoint has one only; a study may set them event by event.
+    """
 
     table: ir.Table
     persons: ir.Table
     names: Mapping[str, tuple[str, ...]]
+    of: Mapping[str, tuple[int, ...]]
     gap: str
     carry: tuple[str, ...] = ()
     study: Any = field(default=None, repr=False, compare=False)
@@ -67,8 +73,6 @@ class Log:
         """The code of a name; CxLookupError lists the names there are."""
         names = self.names[column]
         if name not in names:
-            from cxlib.errors import did_you_mean
-
             raise CxLookupError(
                 f"No {column} is called `{name}`.{did_you_mean(name, names)} There are: {', '.join(names)}."
             )
@@ -108,14 +112,15 @@ def build_log(study: Study, gap: str = GAP, carry: tuple[str, ...] = ()) -> Log:
 
     events = _events(study, carry)
     persons = study.engine.keep(_persons(events), paths.get("persons"))
-    coding, names = _coding(study, events)
+    coding, names, of = _coding(study, events)
     table = _passed(_coded(events, persons, coding, study), carry)
     passed = study.engine.keep(table, paths.get("passed"))
     events_table = study.engine.keep(_with_sessions(passed, pause, carry), paths.get("events"))
     if paths:
         paths["passed"].unlink(missing_ok=True)
-        paths["names"].write_text(json.dumps(names), "utf-8")
-    return Log(events_table, persons, names, gap, carry, study)
+        with replacing(paths["names"]) as unfinished:
+            unfinished.write_text(json.dumps({"names": names, "of": of}), "utf-8")
+    return Log(events_table, persons, names, of, gap, carry, study)
 
 
 def _microseconds(gap: str) -> int:
@@ -140,15 +145,16 @@ def _paths(study: Study, gap: str, carry: tuple[str, ...]) -> dict[str, Path]:
     return files | {"names": folder / "names.json"}
 
 
-def _kept(study: Study, paths: dict[str, Path]) -> tuple[ir.Table, ir.Table, dict[str, tuple[str, ...]]] | None:
+def _kept(study: Study, paths: dict[str, Path]) -> tuple[ir.Table, ir.Table, dict, dict] | None:
     if not paths or not all(paths[name].exists() for name in ("events", "persons", "names")):
         return None
     try:
-        names = {name: tuple(values) for name, values in json.loads(paths["names"].read_text("utf-8")).items()}
+        coding = json.loads(paths["names"].read_text("utf-8"))
+        names, of = ({k: tuple(v) for k, v in coding[part].items()} for part in ("names", "of"))
         tables = [study.engine.read_parquet([paths[name]]) for name in ("events", "persons")]
-    except (ValueError, OSError):
+    except (ValueError, KeyError, OSError):  # a damaged cache is built again
         return None
-    return tables[0], tables[1], names
+    return tables[0], tables[1], names, of
 
 
 def _events(study: Study, carry: tuple[str, ...]) -> ir.Table:
@@ -204,7 +210,9 @@ def _fold(key: Any) -> Any:
     return sum(digits[1:], digits[0]) % FOLDS
 
 
-def _coding(study: Study, events: ir.Table) -> tuple[pd.DataFrame, dict[str, tuple[str, ...]]]:
+def _coding(
+    study: Study, events: ir.Table
+) -> tuple[pd.DataFrame, dict[str, tuple[str, ...]], dict[str, tuple[int, ...]]]:
     """Codes for each combination of touchpoint, channel and stage that occurs, and the names."""
     own = events.select("touchpoint", "channel", "stage", "initiated_by").distinct()
     combos = study.fetch(own).astype(object)
@@ -218,13 +226,18 @@ def _coding(study: Study, events: ir.Table) -> tuple[pd.DataFrame, dict[str, tup
         default = combos["touchpoint"].map(catalog[name].to_dict())
         resolved[name] = combos[name].where(combos[name].notna(), default)
     resolved["initiated"] = combos["initiated_by"]
-    names, coding = {}, combos.fillna("").astype(str)
+    names, coding = {}, combos.map(lambda value: value or "")
     for name in CODED:
         values = [value for value in resolved[name].unique() if isinstance(value, str)]
         names[name] = tuple(sorted(values, key=lambda value: value.encode()))
         codes = {value: code for code, value in enumerate(names[name])}
         coding[f"{name}_code"] = [codes.get(value, -1) for value in resolved[name]]
-    return coding.astype({f"{name}_code": "int16" for name in CODED}), names
+    of = {}
+    for name in ("channel", "stage"):
+        by_touchpoint = coding.groupby("touchpoint_code")[f"{name}_code"]
+        if (by_touchpoint.nunique() == 1).all():
+            of[name] = tuple(int(code) for code in by_touchpoint.first())
+    return coding.astype({f"{name}_code": "int16" for name in CODED}), names, of
 
 
 def _coded(events: ir.Table, persons: ir.Table, coding: pd.DataFrame, study: Study) -> ir.Table:

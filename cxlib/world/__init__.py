@@ -5,6 +5,7 @@
 ['catalog', 'customers', 'identities', 'orders', 'surveys', 'touchpoints']
 """
 
-from cxlib.world.simulate import World, freeze, simulate, write_large
+from cxlib.world.posterior import posterior
+from cxlib.world.world import World, freeze, simulate, write_large
 
-__all__ = ["World", "freeze", "simulate", "write_large"]
+__all__ = ["World", "freeze", "posterior", "simulate", "write_large"]

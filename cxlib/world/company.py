@@ -159,9 +159,9 @@ ENTRY: dict[str, tuple[float, float, float, float]] = {
     "social_review": (2, 1, 1, 5),
 }
 
-# Days between visits: 1 + floor of a Weibull with this shape and scale. Only the first row is divided by activity.
-VISIT_GAP = (1.15, 27.0)
-PARCEL_GAP = (2.0, 3.5)  # from a purchase on the web or in the app to the parcel
+# Days between visits: 1 + floor of a Weibull. Its scale is the kind's `days` divided by the activity.
+VISIT_SHAPE = 1.15
+PARCEL_GAP = (2.0, 3.5)  # shape and scale, for all: from a purchase on the web or in the app to the parcel
 ACTIVITY_SHAPE = 2.5  # activity ~ gamma with this shape and mean 1
 LONGEST_MINUTES = 25  # of a gap within a visit: time / longest ~ Beta(1, b)
 OLD_CUSTOMERS = 0.65  # share known before the window; the others appear on a day of its first 300
@@ -218,6 +218,7 @@ class Kind:
     name: str
     motive: str
     share: float
+    days: float  # scale of the days between visits, at activity 1
     channels: tuple[float, ...]  # taste for each of CHANNELS, multiplies flows and entries
     push: tuple[float, float, float, float]  # multiplies flows into the transaction stage, by phase
     instinctive: tuple[float, float, float, float]  # share of instinctive purchases, by phase
@@ -233,7 +234,7 @@ class Kind:
 
 FIVE: tuple[Kind, ...] = (
     Kind(
-        "deal_seeker", "price: buys on impulse when the price is right", 0.24,
+        "deal_seeker", "price: buys on impulse when the price is right", 0.24, 26,
         #        search social email web  app  store call chat
         channels=(2.1, 1.0, 1.6, 1.2, 0.5, 0.5, 0.6, 0.6),
         push=(1.1, 1.2, 1.3, 0.4), instinctive=(0.90, 0.80, 0.70, 0.8), basket=(24, 140),
@@ -241,28 +242,28 @@ FIVE: tuple[Kind, ...] = (
         languages=(0.25, 0.40, 0.28, 0.07), regions=(3, 2.4, 2, 1.4, 1.2), ages=(3, 3, 2.5, 1.5), tiers=(6, 3, 1),
     ),
     Kind(
-        "app_native", "convenience: little orders, often, on the phone", 0.22,
+        "app_native", "convenience: little orders, often, on the phone", 0.22, 21,
         channels=(0.5, 1.9, 0.7, 0.5, 2.6, 0.6, 0.4, 0.9),
         push=(1.2, 1.3, 1.3, 0.4), instinctive=(0.85, 0.80, 0.75, 0.8), basket=(32, 120),
         mobile=0.90, mood=0.45, replies=-0.3,
         languages=(0.32, 0.30, 0.26, 0.12), regions=(3, 2, 2.4, 1.2, 1.4), ages=(4.5, 3.5, 1.5, 0.5), tiers=(5, 3.5, 1.5),
     ),
     Kind(
-        "researcher", "certainty: compares for weeks, then buys the large thing", 0.22,
+        "researcher", "certainty: compares for weeks, then buys the large thing", 0.22, 29,
         channels=(1.3, 0.5, 0.8, 1.9, 0.4, 0.7, 0.7, 1.2),
         push=(0.25, 0.6, 1.5, 0.3), instinctive=(0.30, 0.15, 0.10, 0.5), basket=(38, 420),
         mobile=0.25, mood=0.05, replies=0.2,
         languages=(0.34, 0.26, 0.26, 0.14), regions=(2.4, 2, 2.4, 1.4, 1.8), ages=(2, 3.5, 3, 1.5), tiers=(5, 3.5, 1.5),
     ),
     Kind(
-        "store_regular", "touch: wants to see, feel and be advised", 0.18,
+        "store_regular", "touch: wants to see, feel and be advised", 0.18, 31,
         channels=(0.6, 0.6, 1.4, 0.6, 0.5, 3.2, 1.0, 0.4),
         push=(0.7, 1.1, 1.4, 0.5), instinctive=(0.50, 0.35, 0.30, 0.6), basket=(45, 310),
         mobile=0.45, mood=0.55, replies=0.3,
         languages=(0.22, 0.38, 0.32, 0.08), regions=(2.6, 2.6, 2, 1.8, 1), ages=(1, 2.5, 3.5, 3), tiers=(4, 3.5, 2.5),
     ),
     Kind(
-        "help_seeker", "reassurance: asks before and after every purchase", 0.14,
+        "help_seeker", "reassurance: asks before and after every purchase", 0.14, 28,
         channels=(0.8, 0.7, 0.9, 0.9, 0.7, 0.8, 3.2, 2.8),
         push=(0.6, 0.8, 1.1, 0.4), instinctive=(0.45, 0.40, 0.35, 0.5), basket=(35, 230),
         mobile=0.50, mood=-0.60, replies=0.4,
@@ -322,6 +323,7 @@ class Company:
     share: Array  # (K,)
     flow: Array  # (K, 4, 24, 25), rows sum to 1; the last column is the visit's end
     entry: Array  # (K, 4, 24)
+    days: Array  # (K,)
     instinctive: Array  # (K, 4)
     basket: Array  # (K, 2), log cents: instinctive, considered
     mobile: Array  # (K,)
@@ -398,6 +400,7 @@ def company(world: str) -> Company:
         share=share / share.sum(),
         flow=bent / bent.sum(-1, keepdims=True),
         entry=entry / entry.sum(-1, keepdims=True),
+        days=np.array([k.days for k in kinds], float),
         instinctive=np.array([k.instinctive for k in kinds]),
         basket=np.log(100 * np.array([k.basket for k in kinds])),
         mobile=np.array([k.mobile for k in kinds]),

@@ -93,11 +93,11 @@ def people(firm: c.Company, n: int, rng: np.random.Generator) -> People:
     return People(kind, activity, joined, traits)
 
 
-def days_to_next(activity: Array, parcel: npt.NDArray[np.bool_], rng: np.random.Generator) -> Ints:
-    """Days to the next visit, at least 1: discrete Weibull, slower without activity, short when a parcel comes."""
-    (shape, scale), (parcel_shape, parcel_scale) = c.VISIT_GAP, c.PARCEL_GAP
-    e = rng.standard_exponential(len(activity))
-    usual = e ** (1 / shape) * scale / activity
+def days_to_next(scale: Array, parcel: npt.NDArray[np.bool_], rng: np.random.Generator) -> Ints:
+    """Days to the next visit, at least 1: discrete Weibull; short for all when a parcel comes."""
+    parcel_shape, parcel_scale = c.PARCEL_GAP
+    e = rng.standard_exponential(len(scale))
+    usual = e ** (1 / c.VISIT_SHAPE) * scale
     return 1 + np.minimum(np.where(parcel, e ** (1 / parcel_shape) * parcel_scale, usual), 10_000).astype(np.int64)
 
 
@@ -118,9 +118,10 @@ def journeys(firm: c.Company, who: People, rng: np.random.Generator) -> Log:
         return first, second, ((u[3] >= firm.mobile[kind]) & ~MOBILE_ENTRY[first]).astype(np.int64)
 
     # State of those still in the window; `who_is` is their row in `who`.
-    day = np.where(who.joined >= 0, who.joined, days_to_next(who.activity, np.zeros(n, bool), rng) - 1)
+    scale = firm.days[who.kind] / who.activity
+    day = np.where(who.joined >= 0, who.joined, days_to_next(scale, np.zeros(n, bool), rng) - 1)
     who_is = np.flatnonzero(day < c.DAYS)
-    day, kind, activity = day[who_is], who.kind[who_is], who.activity[who_is]
+    day, kind, scale = day[who_is], who.kind[who_is], scale[who_is]
     clock, visit = np.zeros(len(who_is), np.int64), np.zeros(len(who_is), np.int64)
     called, before = np.full(len(who_is), -(10**9)), np.full(len(who_is), -1)
     at_touchpoint, at, device = begin(kind, clock)
@@ -163,15 +164,15 @@ def journeys(firm: c.Company, who: People, rng: np.random.Generator) -> Log:
         # Those who left come back after some days, or not within the window.
         ends = following == c.END
         left = np.flatnonzero(ends)
-        day[left] += days_to_next(activity[left], clock[left] == -2, rng)
+        day[left] += days_to_next(scale[left], clock[left] == -2, rng)
         before, clock, visit = np.where(ends, -1, at_touchpoint), clock + ends, visit + ends
         following[left], second, device[left] = begin(kind[left], clock[left])
         at[left] = day[left] * DAY + second
         at_touchpoint = following
         keep = day < c.DAYS
         if not keep.all():
-            state = (who_is, at_touchpoint, at, device, day, kind, activity, clock, visit, called, before)
-            who_is, at_touchpoint, at, device, day, kind, activity, clock, visit, called, before = (
+            state = (who_is, at_touchpoint, at, device, day, kind, scale, clock, visit, called, before)
+            who_is, at_touchpoint, at, device, day, kind, scale, clock, visit, called, before = (
                 s[keep] for s in state
             )
     return _in_order(out, n)

@@ -49,12 +49,8 @@ def chromium() -> str | None:
 def axe() -> Path | None:
     """The path of axe.min.js: the environment variable CXLIB_AXE, else node_modules here or above."""
     given = os.environ.get("CXLIB_AXE")
-    places = [folder / "node_modules/axe-core/axe.min.js" for folder in Path(__file__).resolve().parents]
-    return next((path for path in [Path(given)] if path.is_file()), None) if given else _first(places)
-
-
-def _first(paths: list[Path]) -> Path | None:
-    return next((path for path in paths if path.is_file()), None)
+    above = [folder / "node_modules/axe-core/axe.min.js" for folder in Path(__file__).resolve().parents]
+    return next((path for path in ([Path(given)] if given else above) if path.is_file()), None)
 
 
 class Browser:
@@ -97,7 +93,7 @@ class Browser:
 class Page:
     """One open page; `requests` holds every address it asked for, but its own and data: addresses."""
 
-    def __init__(self, address: str, path: Path, dark: bool = False, width: int = 1200, height: int = 900):
+    def __init__(self, address: str, path: Path, dark: bool = False, width: int = 1200, media: str = ""):
         self._socket = websocket.create_connection(address, timeout=SECONDS)
         self._ids = itertools.count(1)
         self._events: list[dict[str, Any]] = []
@@ -108,8 +104,8 @@ class Page:
         self.call("Network.setCacheDisabled", cacheDisabled=True)
         self.call("Page.setBypassCSP", enabled=True)  # else the policy hides the request a page would make
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.call("Emulation.setEmulatedMedia", features=[scheme])
-        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self.call("Emulation.setEmulatedMedia", media=media, features=[scheme])
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
         self.call("Emulation.setDeviceMetricsOverride", **size)
         self.call("Page.navigate", url=self.uri)
         self._wait_for("Page.loadEventFired")
@@ -141,14 +137,16 @@ class Page:
     @property
     def requests(self) -> list[str]:
         """Addresses asked for, other than the file itself and data: addresses."""
-        sent = [m["params"]["request"]["url"] for m in self._events if m.get("method") == "Network.requestWillBeSent"]
-        return [url for url in sent if url.split("#")[0] != self.uri and not url.startswith("data:")]
+        sent = (m["params"] for m in self._events if m.get("method") == "Network.requestWillBeSent")
+        asked = [params["request"]["url"] for params in sent]
+        return [url for url in asked if url.split("#")[0] != self.uri and not url.startswith("data:")]
 
     def axe(self, script: Path) -> list[str]:
         """Accessibility violations, as `rule: where`."""
         self.run(script.read_text("utf-8") + ";0")
         found = self.run("axe.run(document, {resultTypes: ['violations']}).then(r => r.violations)")
-        return [f"{rule['id']}: {node['target']} {node['failureSummary']}" for rule in found for node in rule["nodes"]]
+        hits = ((rule["id"], node) for rule in found for node in rule["nodes"])
+        return [f"{rule}: {node['target']} {node['failureSummary']}" for rule, node in hits]
 
     def screenshot(self, png: Path) -> None:
         """The whole page as a picture."""
@@ -168,11 +166,17 @@ def screenshot(path: Path, png: Path, dark: bool = False, width: int = 1200) -> 
 
 
 def main(page: str, folder: str) -> None:
-    """Pictures of a page in light, in dark and on a phone, and the PDF it prints."""
+    """Pictures of a page in light, in dark, on a phone and on paper, and the PDF it prints."""
     source, out = Path(page), Path(folder)
     out.mkdir(parents=True, exist_ok=True)
     with Browser() as browser:
-        for name, how in {"light": {}, "dark": {"dark": True}, "phone": {"width": 390}}.items():
+        looks: dict[str, dict[str, Any]] = {
+            "light": {},
+            "dark": {"dark": True},
+            "phone": {"width": 390},
+            "paper": {"width": 700, "media": "print"},
+        }
+        for name, how in looks.items():
             browser.open(source, **how).screenshot(out / f"{source.stem}-{name}.png")
         browser.open(source).pdf(out / f"{source.stem}-print.pdf")
 

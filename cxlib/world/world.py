@@ -18,6 +18,7 @@ import yaml
 from cxlib.errors import CxLookupError, CxValueError, did_you_mean
 from cxlib.world import company as c
 from cxlib.world import draw, faults, tables
+from cxlib.world.truth import KEYS
 
 Tables = dict[str, pd.DataFrame]
 TRUTH = Path(__file__).parent / "truth"
@@ -63,8 +64,7 @@ def truth(world: str, name: str) -> pd.DataFrame:
     names = frame["result"].unique().tolist()
     if name not in names:
         raise CxLookupError(f"No truth is planted for `{name}`; there is: {', '.join(names)}.{did_you_mean(name, names)}")
-    rows = frame[frame["result"] == name].drop(columns="result").dropna(axis=1, how="all")
-    return rows.reset_index(drop=True)
+    return frame.loc[frame["result"] == name, [*KEYS[name], "truth"]].reset_index(drop=True)
 
 
 def simulate(

@@ -1,0 +1,112 @@
+"""Pictures of the room's results: scores with intervals, volume by month, the spread of stars."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from cxlib import figures
+from cxlib.collection.quality import Counts, Quality
+from cxlib.collection.voice import EVERYWHERE, Responders, Scores, points
+from cxlib.figures import Shown
+from cxlib.results import minimum, number, percent
+
+
+def score_dots(result: Scores) -> Shown:
+    """Each group's score as a dot with its interval, highest first, the whole as a line.
+
+    Groups on fewer customers than the minimum for display are left out.
+    """
+    table, key = result.table(), result.table().columns[0]
+    whole, groups = table.iloc[0], table.iloc[1:]
+    groups = groups[groups["customers"] >= minimum()].sort_values("estimate", ascending=False)
+    shown = groups if len(groups) else table.iloc[:1]
+    factor = 100 if result.unit == "share" else 1
+    say = {"points": points, "share": percent}.get(result.unit, number)
+    fig, ax = figures.figure(height=0.9 + 0.28 * len(shown))
+    apart = shown["q"].lt(0.05).fillna(False)
+    colours = np.where(apart & (shown["estimate"] < whole["estimate"]), figures.WARM, figures.ACCENT)
+    ends = (factor * shown[name].to_numpy(float) for name in ("estimate", "low", "high"))
+    figures.dots(ax, shown[key].tolist(), *ends, list(colours))
+    ax.axvline(factor * whole["estimate"], color=figures.MUTED, linewidth=1, linestyle="--")
+    ax.set_xlabel(
+        {"points": "net promoter score, points", "share": "satisfied, %"}.get(result.unit, "mean score")
+    )
+    best, worst = shown.iloc[0], shown.iloc[-1]
+    return figures.finish(
+        fig,
+        f"{result.measure} for {len(shown)} {key} groups with 95 % intervals: from {say(worst['estimate'])} "
+        f"({figures.nice(worst[key])}) to {say(best['estimate'])} ({figures.nice(best[key])}); "
+        f"all answers together {say(whole['estimate'])}.",
+    )
+
+
+def response_dots(result: Responders) -> Shown:
+    """The share of customers who answered, by each value of each attribute, with intervals."""
+    table = result.table()
+    whole, rows = table.iloc[0], table.iloc[1:]
+    rows = rows[rows["customers"] >= minimum()]
+    shown = rows if len(rows) else table.iloc[:1]
+    labels = [
+        f"{a}: {v}" if a != EVERYWHERE else "all"
+        for a, v in zip(shown["attribute"], shown["value"], strict=True)
+    ]
+    fig, ax = figures.figure(height=0.9 + 0.24 * len(shown))
+    figures.dots(ax, labels, *(100 * shown[c] for c in ("estimate", "low", "high")))
+    ax.axvline(100 * whole["estimate"], color=figures.MUTED, linewidth=1, linestyle="--")
+    ax.set_xlabel("customers who answered, %")
+    low, high = (int(np.nanargmin(shown["estimate"])), int(np.nanargmax(shown["estimate"])))
+    return figures.finish(
+        fig,
+        f"Share of customers who answered a survey, {percent(whole['estimate'])} in all, by attribute: from "
+        f"{percent(shown['estimate'].iloc[low])} ({labels[low]}) to {percent(shown['estimate'].iloc[high])} "
+        f"({labels[high]}).",
+    )
+
+
+def volume_lines(result: Quality) -> Shown:
+    """Events a month, one line a channel; a month without events is drawn as none."""
+    wide = result.monthly.table().pivot(index="month", columns="channel", values="n")
+    wide = wide.reindex(pd.date_range(wide.index.min(), wide.index.max(), freq="MS")).fillna(0)
+    wide = wide[wide.sum().sort_values(ascending=False).index]
+    fig, ax = figures.figure(height=3.2)
+    for place, name in enumerate(wide.columns):
+        colour = figures.COLOURS[place % len(figures.COLOURS)]
+        dash = ("-", "--", ":")[(place // len(figures.COLOURS)) % 3]
+        ax.plot(wide.index, wide[name], dash, color=colour, linewidth=1.8, marker="o", markersize=3)
+    ax.legend([figures.nice(name) for name in wide.columns], loc="center left", bbox_to_anchor=(1, 0.5))
+    ax.set_ylim(bottom=0)
+    ax.set_ylabel("events a month")
+    fig.autofmt_xdate(rotation=30)
+    busiest = wide.sum(axis=1).idxmax()
+    return figures.finish(
+        fig,
+        f"Events a month in {len(wide.columns)} channels, {wide.index.min():%B %Y} to "
+        f"{wide.index.max():%B %Y}; most through {figures.nice(wide.columns[0])}; the busiest month is {busiest:%B %Y}.",
+    )
+
+
+def stars_bar(result: Counts) -> Shown:
+    """The share of each score as a bar with its interval."""
+    table = result.table()
+    fig, ax = figures.figure(height=2.8)
+    estimate, low, high = (100 * table[name].to_numpy(float) for name in ("estimate", "low", "high"))
+    ax.bar(table["score"].astype(str), estimate, color=figures.ACCENT, width=0.65)
+    ax.errorbar(
+        table["score"].astype(str),
+        estimate,
+        yerr=[estimate - low, high - estimate],
+        fmt="none",
+        ecolor=figures.INK,
+        elinewidth=1,
+    )
+    for place, value in enumerate(estimate):
+        ax.annotate(
+            f"{value:.1f} %", (place, high[place]), xytext=(0, 3), textcoords="offset points", ha="center"
+        )
+    ax.set_xlabel("score")
+    ax.set_ylabel("answers, %")
+    ax.grid(axis="x", visible=False)
+    ax.margins(y=0.12)
+    said = ", ".join(f"{score}: {value:.1f} %" for score, value in zip(table["score"], estimate, strict=True))
+    return figures.finish(fig, f"Bar chart of how answers spread over the scores: {said}.")

@@ -1,0 +1,367 @@
+"""How good the data are: volume, freshness, gaps, duplicates, late events, blanks, kept promises.
+
+What is counted in full (volumes, blanks) is a number without sampling error: its low and high are
+the number itself. Rates (duplicates, lateness, fulfilment) have customers as clusters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+import pandas as pd
+
+from cxlib import stats
+from cxlib.collection.clusters import clustered, sums
+from cxlib.contract import TABLES
+from cxlib.errors import CxLookupError
+from cxlib.results import Claim, Result, percent
+from cxlib.study import Study
+
+LATE_US = 3_600_000_000
+"""An event that reached the collector more than an hour after it happened came late (microseconds)."""
+DAY_US = 86_400_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Counts(Result):
+    """A table of things counted in full, or of rates with their interval.
+
+    `frame`: keys, estimate, low, high, n, then further columns; `said`: its sentence.
+    """
+
+    frame: pd.DataFrame = field(repr=False)
+    said: str = ""
+
+    def table(self) -> pd.DataFrame:
+        """The whole table."""
+        return self.frame
+
+    def claim(self) -> Claim:
+        """The sentence."""
+        return Claim(self.said)
+
+
+@dataclass(frozen=True, eq=False)
+class Quality(Result):
+    """The state of a study's touchpoints, in parts that are results themselves.
+
+    Fields: `volume`, one row a source and channel (estimate = events; customers; first, last event;
+    `days_silent`, from its last event to the study's last; `longest_gap_days`, the most days in a
+    row without an event; `anonymous`, share of events without a customer_id); `monthly`, events by
+    channel and month; `issues`, the share of events that repeat another, came late, or came before
+    they happened; `blanks`, the share of empty values in each column the study came with.
+    """
+
+    volume: Counts
+    monthly: Counts
+    issues: Counts
+    blanks: Counts
+
+    def table(self) -> pd.DataFrame:
+        """The issues: one row a check; the parts have tables of their own."""
+        return self.issues.table()
+
+    def claim(self) -> Claim:
+        """Volume and issues in two sentences."""
+        return Claim(f"{self.volume.claim()} {self.issues.claim()}")
+
+
+def quality(study: Study) -> Quality:
+    """Volume and freshness by source and channel, duplicates, late events, empty columns.
+
+    A duplicate repeats the person, touchpoint and time of another event. An event is late when its
+    received_ts is more than an hour after its ts. Freshness is measured from the study's own last
+    event, not from today, so that a report says the same tomorrow. Raises MissingTable without
+    `touchpoints`.
+    """
+    events = _events(study)
+    days = study.cached("quality_days", {}, lambda: study.fetch(_daily(events)))
+    volume = study.cached("quality_volume", {}, lambda: _volume(study.fetch(_totals(events)), days))
+    issues = study.cached("quality_issues", {}, lambda: _issues(study, events))
+    blanks = study.cached("quality_blanks", {}, lambda: _blanks(study))
+    return Quality(
+        Counts(volume, _say_volume(volume)),
+        Counts(_monthly(days), f"{days['day'].nunique():,} days have at least one event."),
+        Counts(issues, _say_issues(issues)),
+        Counts(blanks, _say_blanks(blanks)),
+    )
+
+
+def _events(study: Study) -> ir.Table:
+    """Touchpoints with person_, channel_, source_ and at_ (microseconds)."""
+    raw = study.table("touchpoints", needed_by="quality")
+    events = raw.select(
+        person_=ibis.coalesce(raw["customer_id"], raw["anonymous_id"], raw["event_id"].cast("string")),
+        anonymous_=raw["customer_id"].isnull().cast("int64"),
+        touchpoint="touchpoint",
+        ts="ts",
+        at_=study.engine.micros(raw["ts"]),
+        received_=study.engine.micros(raw["received_ts"]),
+        channel_=raw["channel"],
+        source_=raw["source"].fill_null("(not stated)"),
+    )
+    if study.has("catalog"):
+        catalog = study.table("catalog").select(named_="touchpoint", usual_="channel")
+        events = events.left_join(catalog, events["touchpoint"] == catalog["named_"])
+        events = events.mutate(channel_=ibis.coalesce(events["channel_"], events["usual_"])).drop(
+            "named_", "usual_"
+        )
+    return events.mutate(channel_=events["channel_"].fill_null("(not stated)"))
+
+
+def _totals(events: ir.Table) -> ir.Table:
+    return events.group_by(source="source_", channel="channel_").agg(
+        events=events.count(),
+        customers=events["person_"].nunique(),
+        first=events["ts"].min(),
+        last=events["ts"].max(),
+        unnamed=events["anonymous_"].sum(),
+    )
+
+
+def _daily(events: ir.Table) -> ir.Table:
+    by = {"source": events["source_"], "channel": events["channel_"], "day": events["ts"].date()}
+    return events.group_by(**by).agg(events=events.count()).order_by("source", "channel", "day")
+
+
+def _volume(totals: pd.DataFrame, days: pd.DataFrame) -> pd.DataFrame:
+    number = pd.to_datetime(days["day"]).astype("datetime64[s]").astype("int64") // 86_400
+    gaps = days.assign(longest_gap_days=number.groupby([days["source"], days["channel"]]).diff() - 1)
+    longest = gaps.groupby(["source", "channel"])["longest_gap_days"].max().fillna(0)
+    table = totals.merge(longest.reset_index(), on=["source", "channel"], how="left")
+    table = table.sort_values(
+        ["events", "source", "channel"], ascending=[False, True, True], ignore_index=True
+    )
+    out = table[["source", "channel"]].copy()
+    out["estimate"] = out["low"] = out["high"] = table["events"].astype(float)
+    out["n"] = table["events"].astype(int)
+    out["customers"] = table["customers"].astype(int)
+    out["first"], out["last"] = pd.to_datetime(table["first"]), pd.to_datetime(table["last"])
+    out["days_silent"] = (out["last"].max() - out["last"]) / pd.Timedelta(days=1)
+    out["longest_gap_days"] = table["longest_gap_days"].astype(int)
+    out["anonymous"] = table["unnamed"].astype(float) / table["events"].astype(float)
+    return out
+
+
+def _monthly(days: pd.DataFrame) -> pd.DataFrame:
+    first = pd.to_datetime(days["day"]).to_numpy().astype("datetime64[M]").astype("datetime64[s]")
+    month = days.assign(month=first)
+    table = month.groupby(["channel", "month"])["events"].sum().reset_index()
+    count = table["events"].astype(int)
+    return table[["channel", "month"]].assign(
+        estimate=count.astype(float), low=count.astype(float), high=count.astype(float), n=count
+    )
+
+
+def _issues(study: Study, events: ir.Table) -> pd.DataFrame:
+    """One pass: identical events counted first, so that a duplicate is whatever exceeds one."""
+    delay = events["received_"] - events["at_"]
+    marked = events.mutate(
+        late_=(delay > LATE_US).fill_null(False).cast("int64"),
+        early_=(delay < 0).fill_null(False).cast("int64"),
+        received_=delay.notnull().cast("int64"),
+    )
+    same = marked.group_by(["person_", "touchpoint", "at_"]).agg(
+        rows=marked.count(),
+        late=marked["late_"].sum(),
+        early=marked["early_"].sum(),
+        received=marked["received_"].sum(),
+    )
+    parts = {
+        "repeats another event": (same["rows"] - 1, same["rows"]),
+        "received over an hour late": (same["late"], same["received"]),
+        "received before it happened": (same["early"], same["received"]),
+    }
+    rows = []
+    for check, (x, n) in parts.items():
+        # a ratio: events marked per event that could be; the weight makes each group of equals count in full
+        drawn = same.mutate(
+            weight_=n.cast("float64"), marked_=x.cast("float64") / ibis.ifelse(n > 0, n, 1).cast("float64")
+        )
+        found = study.fetch(sums(drawn.filter(drawn["weight_"] > 0), {"marked": _of("marked_")}))
+        if found["customers"].iloc[0]:
+            rows.append(_rate({"check": check}, found, "marked", n=int(found["weight_"].iloc[0])))
+    return pd.DataFrame(rows, columns=["check", "estimate", "low", "high", "n", "customers"])
+
+
+def _of(name: str) -> ir.Value:
+    return ibis._[name]
+
+
+def _rate(keys: dict[str, object], found: pd.DataFrame, name: str, n: int | None = None) -> dict[str, object]:
+    """One row of a table of rates, from sums over customers (the answers are rows, all of weight 1)."""
+    count = int(found["n"].iloc[0]) if n is None else n
+    share = clustered(found, name)._replace(answers=np.array([float(count)]))
+    p = share.ratio
+    size = share.effective(p * (1 - p))
+    interval = stats.wilson(p * size, size, df=share.df)
+    ends = {"estimate": float(p[0]), "low": float(interval.low[0]), "high": float(interval.high[0])}
+    return {**keys, **ends, "n": count, "customers": int(found["customers"].iloc[0])}
+
+
+def _blanks(study: Study) -> pd.DataFrame:
+    rows = []
+    for table, given in study.given.items():
+        view = study.table(table)
+        columns = [name for name in given if name in view.columns]
+        found = study.fetch(
+            view.agg(rows_=view.count(), **{f"c{i}": view[name].count() for i, name in enumerate(columns)})
+        )
+        size = int(found["rows_"].iloc[0])
+        for i, name in enumerate(columns):
+            share = 1 - int(found[f"c{i}"].iloc[0]) / size if size else float("nan")
+            known = name in {column.name for column in TABLES[table].columns}
+            row = {"table": table, "column": name, "estimate": share, "low": share, "high": share, "n": size}
+            rows.append({**row, "in_contract": known})
+    return pd.DataFrame(rows, columns=["table", "column", "estimate", "low", "high", "n", "in_contract"])
+
+
+def _say_volume(volume: pd.DataFrame) -> str:
+    total, largest = int(volume["n"].sum()), volume.iloc[0]
+    text = (
+        f"{total:,} events from {volume['first'].min():%Y-%m-%d} to {volume['last'].max():%Y-%m-%d}, "
+        f"{percent(largest['n'] / total)} of them through `{largest['channel']}`"
+    )
+    silent = volume[volume["days_silent"] > 7]
+    if len(silent):
+        worst = silent.iloc[int(np.argmax(silent["days_silent"]))]
+        text += f"; `{worst['channel']}` has been silent for {worst['days_silent']:.0f} days at the end"
+    return text + "."
+
+
+def _say_issues(issues: pd.DataFrame) -> str:
+    shares = zip(issues["check"], issues["estimate"].to_numpy(float), strict=True)
+    said = [f"{percent(share)} {check}" for check, share in shares if share > 0]
+    return f"Of the events, {', '.join(said)}." if said else "No event repeats another or came late."
+
+
+def _say_blanks(blanks: pd.DataFrame) -> str:
+    empty = blanks[blanks["estimate"] > 0]
+    if not len(empty):
+        return "No column has an empty value."
+    worst = empty.iloc[int(np.argmax(empty["estimate"]))]
+    return (
+        f"{len(empty)} of {len(blanks)} columns have empty values, most `{worst['table']}.{worst['column']}` "
+        f"({percent(worst['estimate'])})."
+    )
+
+
+# --- promises and stars ------------------------------------------------------------------------
+
+
+def promises(study: Study) -> Counts:
+    """Orders delivered, and delivered later than promised, by timestamp and by calendar day.
+
+    For studies whose orders came with `status`, `promised_ts` and `delivered_ts`; CxLookupError
+    names what is absent. An order is delivered when its status says "delivered". Late by timestamp
+    means delivered_ts > promised_ts; late by calendar day compares the days only, in the time zone
+    the study's own files are in (`study.yaml`), so that any hour of the promised day is in time.
+    Both are shares of delivered orders that have both times. Customers are the clusters.
+    """
+    study.table("orders", needed_by="promises")
+    needed = ("status", "promised_ts", "delivered_ts")
+    absent = [name for name in needed if not study.has("orders", name)]
+    if absent:
+        raise CxLookupError(
+            f"promises needs the columns {', '.join(needed)} in orders; there is no {', '.join(absent)}. "
+            "Add them (times in UTC), or skip this section."
+        )
+    frame = study.cached("promises", {}, lambda: _promises(study))
+    shares = zip(frame["what"], frame["estimate"].to_numpy(float), strict=True)
+    text = "; ".join(f"{what}: {100 * share:.2f} %" for what, share in shares)
+    return Counts(
+        frame, f"Of {int(frame['n'].iloc[0]):,} orders: {text}." if len(frame) else "There are no orders."
+    )
+
+
+def _promises(study: Study) -> pd.DataFrame:
+    orders = study.table("orders")
+    orders = orders.mutate(
+        person_=orders["customer_id"],
+        promised_=orders["promised_ts"].cast("timestamp(6)"),
+        delivered_=orders["delivered_ts"].cast("timestamp(6)"),
+    )
+    done = orders["status"] == "delivered"
+    dated = orders.filter(done & orders["promised_"].notnull() & orders["delivered_"].notnull())
+    day = _local_day(study, dated)
+    zone = study.settings.time_zone
+    asked = [
+        ("delivered", sums(orders, {"x": done.fill_null(False)})),
+        (
+            "delivered later than promised, by timestamp",
+            sums(dated, {"x": dated["delivered_"] > dated["promised_"]}),
+        ),
+        (
+            f"delivered later than promised, by calendar day ({zone})",
+            sums(dated, {"x": day(dated["delivered_"]) > day(dated["promised_"])}),
+        ),
+    ]
+    found = [(what, study.fetch(expr)) for what, expr in asked]
+    rows = [_rate({"what": what}, part, "x") for what, part in found if part["customers"].iloc[0]]
+    return pd.DataFrame(rows, columns=["what", "estimate", "low", "high", "n", "customers"])
+
+
+def _local_day(study: Study, dated: ir.Table) -> Callable[[ir.Value], ir.Value]:
+    """The calendar day in the study's time zone of a UTC time, on any engine.
+
+    The zone's offset is a step function of time; its steps within the data's range are written into
+    the expression, as engines differ in what a zone's cast does.
+    """
+    zone = study.settings.time_zone
+    if zone == "UTC":
+        return lambda ts: ts.date()
+    ends = study.fetch(
+        dated.agg(
+            low=ibis.least(dated["promised_"].min(), dated["delivered_"].min()),
+            high=ibis.greatest(dated["promised_"].max(), dated["delivered_"].max()),
+        )
+    )
+    if pd.isna(ends["low"].iloc[0]):
+        return lambda ts: ts.date()
+    hours = pd.date_range(
+        pd.Timestamp(ends["low"].iloc[0]).floor("D"),
+        pd.Timestamp(ends["high"].iloc[0]).ceil("D"),
+        freq="15min",
+        tz="UTC",
+    )
+    offset = pd.Series(hours.tz_convert(zone).tz_localize(None) - hours.tz_localize(None))
+    steps = offset[offset.ne(offset.shift())] // pd.Timedelta(seconds=1)
+
+    def day(ts: ir.Value) -> ir.Value:
+        seconds: ir.Value = ibis.literal(int(steps.iloc[0]))
+        for instant, value in zip(hours.tz_localize(None)[steps.index][1:], steps.iloc[1:], strict=True):
+            seconds = ibis.ifelse(ts >= ibis.literal(instant.to_pydatetime()), int(value), seconds)
+        return (ts + seconds.as_interval("s")).date()
+
+    return day
+
+
+def stars(study: Study, question: str = "csat") -> Counts:
+    """How the answers to a question with whole steps spread: the share of each score.
+
+    One row a score of the scale (from the lowest scale_min to the highest scale_max asked), the
+    shares sum to 1; Wilson's interval with customers as clusters. Raises CxLookupError where nobody
+    answered.
+    """
+    surveys = study.table("surveys", needed_by="stars")
+    frame = study.cached("stars", {"question": question}, lambda: _stars(study, surveys, question))
+    if not len(frame):
+        raise CxLookupError(f"Nobody answered `{question}`; cx.collection.scores names the questions asked.")
+    first, *_, last = frame["score"].tolist()
+    said = ", ".join(percent(value) for value in frame["estimate"])
+    return Counts(frame, f"Scores {first} to {last} are {said} of {int(frame['n'].iloc[0]):,} answers.")
+
+
+def _stars(study: Study, surveys: ir.Table, question: str) -> pd.DataFrame:
+    answered = surveys.filter((surveys["question"] == question) & surveys["score"].notnull())
+    answered = answered.mutate(person_=ibis.coalesce(answered["customer_id"], answered["response_id"]))
+    ends = study.fetch(answered.agg(low=answered["scale_min"].min(), high=answered["scale_max"].max()))
+    if pd.isna(ends["low"].iloc[0]):
+        return pd.DataFrame()
+    levels = range(int(ends["low"].iloc[0]), int(ends["high"].iloc[0]) + 1)
+    found = study.fetch(sums(answered, {f"s{k}": answered["score"] == float(k) for k in levels}))
+    return pd.DataFrame([_rate({"score": k}, found, f"s{k}") for k in levels])

@@ -1,0 +1,250 @@
+"""What happens after what: transitions, the step matrix, channel switches and drop-off.
+
+Each is a group-by on the log, counted by fold; the intervals come from the same scan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import ibis
+import numpy as np
+import pandas as pd
+
+from cxlib import stats
+from cxlib.results import Claim, Result, nice, percent
+from cxlib.study.log import END, FOLDS, GAP, Log
+
+if TYPE_CHECKING:
+    from cxlib.study import Study
+
+
+@dataclass(frozen=True)
+class Shares(Result):
+    """Shares of the cells of a table within its rows, with customer-clustered intervals.
+
+    keys : names of the two key columns
+    rows, cells : names of the rows and of the cells within a row
+    counts : (folds, rows, cells) integer counts
+    level : of the intervals
+    """
+
+    keys: tuple[str, str]
+    rows: tuple[Any, ...]
+    cells: tuple[str, ...]
+    counts: np.ndarray
+    level: float = 0.95
+
+    @property
+    def total(self) -> np.ndarray:
+        """(rows, cells) counts over all folds."""
+        return self.counts.sum(axis=0)
+
+    def matrix(self) -> pd.DataFrame:
+        """The shares as a matrix, rows by cells."""
+        total = self.total
+        size = total.sum(axis=1, keepdims=True)
+        share = np.divide(total, size, out=np.zeros(total.shape), where=size > 0)
+        return pd.DataFrame(share, index=list(self.rows), columns=list(self.cells))
+
+    def table(self) -> pd.DataFrame:
+        """One row a cell that occurs: keys, estimate (share of the row), low, high, n (the row's count), count."""
+        total = self.total
+        interval = stats.shares(self.counts, level=self.level)
+        i, j = np.nonzero(total)
+        return pd.DataFrame(
+            {
+                self.keys[0]: [self.rows[k] for k in i],
+                self.keys[1]: [self.cells[k] for k in j],
+                "estimate": interval.estimate[i, j],
+                "low": interval.low[i, j],
+                "high": interval.high[i, j],
+                "n": total.sum(axis=1)[i],
+                "count": total[i, j],
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Transitions(Shares):
+    """Where customers go next from each touchpoint; `(end)` after a customer's last event."""
+
+    def claim(self) -> Claim:
+        """The commonest move to another touchpoint."""
+        table = self.table()
+        moves = table[(table["source"] != table["target"]) & (table["target"] != END)]
+        if moves.empty:
+            return Claim("No customer moves from one touchpoint to another.")
+        top = moves.sort_values(["count", "source", "target"], ascending=[False, True, True]).iloc[0]
+        return Claim(
+            f"The commonest move is from {nice(top['source'])} to {nice(top['target'])}: "
+            f"{percent(top['estimate'])} of what follows ({percent(top['low'])} to {percent(top['high'])}, "
+            f"n = {top['n']:,})."
+        )
+
+
+@dataclass(frozen=True)
+class Steps(Shares):
+    """Where customers are at their 1st, 2nd, ... event; who has ended stays at `(end)`."""
+
+    def claim(self) -> Claim:
+        """How the journeys begin."""
+        first = self.table().query("step == 1").sort_values("estimate", ascending=False).iloc[0]
+        return Claim(
+            f"Journeys begin most often with {nice(first['touchpoint'])}: {percent(first['estimate'])} "
+            f"({percent(first['low'])} to {percent(first['high'])}, n = {first['n']:,})."
+        )
+
+
+@dataclass(frozen=True)
+class Switches(Shares):
+    """Of the events that follow one in a channel, which channel they are in."""
+
+    def claim(self) -> Claim:
+        """How often the next contact is in another channel."""
+        by_fold = self.counts
+        same = np.trace(by_fold, axis1=1, axis2=2)
+        moves = by_fold.sum(axis=(1, 2))
+        other = stats.proportions((moves - same)[:, None], moves[:, None], level=self.level)
+        return Claim(
+            f"{percent(other.estimate[0])} of next contacts are in another channel than the one before "
+            f"({percent(other.low[0])} to {percent(other.high[0])}, n = {int(moves.sum()):,})."
+        )
+
+
+@dataclass(frozen=True)
+class DropOff(Result):
+    """How often a visit ends at a touchpoint: exits for each event there, brand contacts left out.
+
+    touchpoints : names
+    exits, events : (folds, touchpoints) counts
+    """
+
+    touchpoints: tuple[str, ...]
+    exits: np.ndarray
+    events: np.ndarray
+    level: float = 0.95
+
+    def table(self) -> pd.DataFrame:
+        """One row a touchpoint: estimate (exit rate), low, high, n (events there), count (exits)."""
+        seen = self.events.sum(axis=0) > 0
+        rate = stats.proportions(self.exits[:, seen], self.events[:, seen], level=self.level)
+        table = pd.DataFrame(
+            {
+                "touchpoint": np.asarray(self.touchpoints, dtype=object)[seen],
+                "estimate": rate.estimate,
+                "low": rate.low,
+                "high": rate.high,
+                "n": self.events.sum(axis=0)[seen],
+                "count": self.exits.sum(axis=0)[seen],
+            }
+        )
+        return table.sort_values(["estimate", "touchpoint"], ascending=[False, True], ignore_index=True)
+
+    def claim(self) -> Claim:
+        """Where most visits end."""
+        table = self.table().sort_values(["count", "touchpoint"], ascending=[False, True])
+        if table.empty:
+            return Claim("No visit was begun by a customer.")
+        top = table.iloc[0]
+        return Claim(
+            f"More visits end at {nice(top['touchpoint'])} than anywhere else: {top['count']:,}, which is "
+            f"{percent(top['estimate'])} of its events ({percent(top['low'])} to {percent(top['high'])})."
+        )
+
+
+def transitions(study: Study, gap: str = GAP, level: float = 0.95) -> Transitions:
+    """Shares of what follows each touchpoint within the person, `(end)` included.
+
+    Needs `touchpoints`. Rows of one source sum to 1. Intervals by folds (DESIGN idea 4).
+
+    >>> import cxlib as cx
+    >>> table = cx.journeys.transitions(cx.open_study("demo")).table()
+    >>> bool((table.groupby("source")["estimate"].sum().sub(1).abs() < 1e-9).all())
+    True
+    """
+    log = study.log(gap=gap)
+    names = log.names["touchpoint"]
+    return Transitions(("source", "target"), names, (*names, END), _pairs(study, log), level)
+
+
+def steps(study: Study, n: int = 10, gap: str = GAP, level: float = 0.95) -> Steps:
+    """The step matrix: shares of all persons at each touchpoint at their first `n` events.
+
+    Needs `touchpoints`. Each step sums to 1; a person without a k-th event is at `(end)`.
+    """
+    log = study.log(gap=gap)
+    names = log.names["touchpoint"]
+    events = log.table.filter(log.table.step <= n)
+    counts = _dense(
+        study, "steps", {"n": n, "gap": gap}, events, ("step", "touchpoint"), (n + 1, len(names))
+    )[:, 1:, :]
+    persons = _persons_by_fold(study, log)
+    ended = persons[:, None] - counts.sum(axis=2)
+    whole = np.concatenate([counts, ended[:, :, None]], axis=2)
+    return Steps(("step", "touchpoint"), tuple(range(1, n + 1)), (*names, END), whole, level)
+
+
+def switches(study: Study, gap: str = GAP, level: float = 0.95) -> Switches:
+    """Which channel the next event is in, by the channel of this one; ends are not counted.
+
+    Needs `touchpoints` with channels (its own or the catalog's). Rows of one source sum to 1.
+    """
+    log = study.log(gap=gap)
+    names = log.names["channel"]
+    if "channel" in log.of:
+        # Every touchpoint has one channel: the switches are the transitions, added up.
+        pairs = _pairs(study, log)[:, :, :-1]
+        to = np.zeros((len(log.of["channel"]), len(names)), dtype=pairs.dtype)
+        for touchpoint, channel in enumerate(log.of["channel"]):
+            if channel >= 0:
+                to[touchpoint, channel] = 1
+        counts = np.einsum("fab,ac,bd->fcd", pairs, to, to, optimize=True)
+    else:
+        window = ibis.window(group_by="person", order_by="event")
+        moved = log.table.mutate(channel_next=log.table.channel.lead().over(window))
+        moved = moved.filter((moved.channel >= 0) & (moved.channel_next >= 0))
+        size = (len(names), len(names))
+        counts = _dense(study, "switches", {"gap": gap}, moved, ("channel", "channel_next"), size)
+    return Switches(("source", "target"), names, names, counts, level)
+
+
+def drop_off(study: Study, gap: str = GAP, level: float = 0.95) -> DropOff:
+    """The exit rate of each touchpoint: the share of its events that are the last of their session.
+
+    Contacts begun by the brand neither continue nor end a visit and are left out. A purchase ends a
+    visit too: an exit is not yet a loss; `funnel` says what is lost.
+    """
+    log = study.log(gap=gap)
+    names, initiators = log.names["touchpoint"], log.names["initiated"]
+    events = log.table
+    if "brand" in initiators:
+        events = events.filter(events.initiated != initiators.index("brand"))
+    seen = _dense(study, "visited", {"gap": gap}, events, ("touchpoint",), (len(names),))
+    ends = events.group_by("fold", "session").aggregate(touchpoint=events.touchpoint.argmax(events.event))
+    exits = _dense(study, "exits", {"gap": gap}, ends, ("touchpoint",), (len(names),))
+    return DropOff(names, exits, seen, level)
+
+
+def _pairs(study: Study, log: Log) -> np.ndarray:
+    """(folds, touchpoints, touchpoints + 1) counts of what follows what; the last is the end."""
+    size = len(log.names["touchpoint"])
+    counts = _dense(study, "pairs", {"gap": log.gap}, log.table, ("touchpoint", "next"), (size, size + 1))
+    return counts
+
+
+def _persons_by_fold(study: Study, log: Log) -> np.ndarray:
+    return _dense(study, "persons", {"gap": log.gap}, log.persons, (), ())
+
+
+def _dense(
+    study: Study, name: str, params: dict[str, Any], rows: Any, keys: Sequence[str], size: tuple[int, ...]
+) -> np.ndarray:
+    """Row counts by fold and codes as an array (folds, *size); code -1 counts in the last place."""
+    build = lambda: study.fetch(rows.group_by("fold", *keys).aggregate(rows=rows.count()))  # noqa: E731
+    frame = study.cached(name, params, build)
+    counts = np.zeros((FOLDS, *size), dtype=np.int64)
+    np.add.at(counts, tuple(frame[key].to_numpy() for key in ("fold", *keys)), frame["rows"].to_numpy())
+    return counts

@@ -1,0 +1,130 @@
+"""Funnels: how many customers who began get how far, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from cxlib import stats
+from cxlib.contract import STAGES
+from cxlib.errors import CxLookupError, CxValueError, did_you_mean
+from cxlib.results import Claim, Result, nice, percent
+from cxlib.study.log import FOLDS, GAP, Log
+
+if TYPE_CHECKING:
+    from cxlib.study import Study
+
+
+@dataclass(frozen=True)
+class Funnel(Result):
+    """An ordered funnel counted by persons.
+
+    names : the steps
+    reached : (folds, steps) persons who reached each step
+    """
+
+    names: tuple[str, ...]
+    reached: np.ndarray
+    level: float = 0.95
+
+    def table(self) -> pd.DataFrame:
+        """One row a step: estimate (share of those at step 1), low, high, n (persons at step 1),
+        count (persons reaching the step), of_previous (share of the step before) with its interval."""
+        begun, count = self.reached[:, :1], self.reached.sum(axis=0)
+        share = stats.proportions(self.reached, begun, level=self.level)
+        before = np.concatenate([begun, self.reached[:, :-1]], axis=1)
+        kept = stats.proportions(self.reached, before, level=self.level)
+        return pd.DataFrame(
+            {
+                "step": np.arange(1, len(self.names) + 1),
+                "name": self.names,
+                "estimate": share.estimate,
+                # Everyone at step 1 is at step 1: that is counting, not estimating.
+                "low": np.where(np.arange(len(count)) == 0, share.estimate, share.low),
+                "high": np.where(np.arange(len(count)) == 0, share.estimate, share.high),
+                "n": count[0],
+                "count": count,
+                "of_previous": kept.estimate,
+                "of_previous_low": np.where(np.arange(len(count)) == 0, kept.estimate, kept.low),
+                "of_previous_high": np.where(np.arange(len(count)) == 0, kept.estimate, kept.high),
+            }
+        )
+
+    def claim(self) -> Claim:
+        """The step at which the largest share is lost."""
+        table = self.table().iloc[1:]
+        if table.empty or not table["n"].iloc[0]:
+            return Claim("Nobody begins this funnel.")
+        worst = table.sort_values("of_previous").iloc[0]
+        before = self.names[int(worst["step"]) - 2]
+        return Claim(
+            f"Of the customers who reach {nice(before)}, {percent(worst['of_previous'])} go on to "
+            f"{nice(worst['name'])} ({percent(worst['of_previous_low'])} to {percent(worst['of_previous_high'])}): "
+            "the largest loss of the funnel."
+        )
+
+
+def funnel(study: Study, steps: Sequence[Any] = STAGES, gap: str = GAP, level: float = 0.95) -> Funnel:
+    """Persons who go through `steps` in order, each matched at its earliest time after the step before.
+
+    Needs `touchpoints`. A step is the name of a stage or a touchpoint, or a list of names any of which
+    will do. Other events may lie between. No time limit: a person whose time has not run out counts as
+    not (yet) there.
+
+    >>> import cxlib as cx
+    >>> table = cx.journeys.funnel(cx.open_study("demo")).table()
+    >>> table["estimate"].is_monotonic_decreasing
+    True
+    """
+    if len(steps) < 2:
+        raise CxValueError(f"A funnel needs at least two steps; got {len(steps)}.")
+    log = study.log(gap=gap)
+    names = tuple(step if isinstance(step, str) else " or ".join(step) for step in steps)
+    wanted = [_codes(log, [step] if isinstance(step, str) else list(step)) for step in steps]
+
+    def count() -> pd.DataFrame:
+        rows, reached = [], None
+        for place, codes in enumerate(wanted):
+            reached = _next(log, codes, reached)
+            kept = study.engine.keep(reached)
+            frame = study.fetch(kept.group_by("fold").aggregate(persons=kept.count()))
+            rows.append(frame.assign(place=place))
+            reached = kept
+        return pd.concat(rows, ignore_index=True)
+
+    frame = study.cached("funnel", {"steps": wanted, "gap": gap}, count)
+    counts = np.zeros((FOLDS, len(names)), dtype=np.int64)
+    counts[frame["fold"].to_numpy(), frame["place"].to_numpy()] = frame["persons"].to_numpy()
+    return Funnel(names, counts, level)
+
+
+def _next(log: Log, codes: dict[str, list[int]], before: Any) -> Any:
+    """Persons with their first matching event (after the one in `before`, if given)."""
+    events = log.table
+    matches = [events[column].isin(values) for column, values in codes.items() if values]
+    events = events.filter(reduce(lambda a, b: a | b, matches))
+    if before is not None:
+        last = before.select("person", after="event")
+        events = events.join(last, "person").filter(lambda t: t.event > t.after)
+    return events.group_by("fold", "person").aggregate(event=events.event.min())
+
+
+def _codes(log: Log, names: list[str]) -> dict[str, list[int]]:
+    """Codes of stages and touchpoints; a stage of the contract that never occurs matches nothing."""
+    codes: dict[str, list[int]] = {"touchpoint": [], "stage": []}
+    for name in names:
+        if name in STAGES:
+            codes["stage"].append(log.names["stage"].index(name) if name in log.names["stage"] else -99)
+        elif name in log.names["touchpoint"]:
+            codes["touchpoint"].append(log.names["touchpoint"].index(name))
+        else:
+            known = [*STAGES, *log.names["touchpoint"]]
+            raise CxLookupError(
+                f"No stage or touchpoint is called `{name}`.{did_you_mean(name, known)} There are: {', '.join(known)}."
+            )
+    return codes
