@@ -446,7 +446,9 @@ def findings(
         extra = int(counts["keyed"] - counts["keys"])
         found.append(Finding(table.name, ", ".join(key), "repeat a key that must be unique", extra, advice, examples))
     if not counts["rows"]:
-        found.append(Finding(table.name, "", "the table has no rows", 0, "Add rows, or take the table away."))
+        advice = "Add rows, or take the table away; it is treated as absent."
+        alone = table.name == "touchpoints" or not others
+        found.append(Finding(table.name, "", "the table has no rows", 0, advice, blocks=alone))
     return int(counts["rows"]), found
 
 

@@ -34,10 +34,6 @@ _STYLE = {
     "text.color": INK,
     "axes.labelcolor": INK,
     "axes.edgecolor": "#9aa5b1",
-    "axes.titlesize": 11,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.titlepad": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -90,6 +86,9 @@ def finish(fig: Any, alt: str) -> Shown:
     """The figure as PNG with its alt text; CxValueError where the alt text says nothing."""
     if len(alt.split()) < 4:
         raise CxValueError("A figure needs alt text: a sentence that says what it shows.")
+    for ax in fig.axes:
+        ax.set_title(ax.get_title(), loc="left", fontsize=11, fontweight="bold", pad=10)
+        ax.set_title("", loc="center")
     buffer = io.BytesIO()
     with style():
         # No software or date stamp: the same figure gives the same bytes.

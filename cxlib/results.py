@@ -48,8 +48,36 @@ class Result:
         """The sentence this result supports."""
         raise NotImplementedError
 
-    def _repr_html_(self) -> str:
-        return show(self.table())
+    def _repr_mimebundle_(self, **kwargs: object) -> dict[str, str]:
+        return bundle(self.table())
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The few lines a decision maker reads, each generated from a result."""
+
+    lines: tuple[str, ...]
+
+    def _repr_markdown_(self) -> str:
+        return "\n".join(f"- {html.escape(line, quote=False)}" for line in self.lines)
+
+    def __repr__(self) -> str:
+        return "\n".join(self.lines)
+
+
+def bundle(table: pd.DataFrame, rows: int = 12) -> dict[str, str]:
+    """What a notebook shows of a table: HTML, text and CSV, all with small cells suppressed."""
+    kept = visible(table)
+    return {"text/html": show(table, rows), "text/csv": kept.to_csv(index=False), "text/plain": _plain(kept, rows)}
+
+
+def visible(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows that may be shown: those resting on at least `minimum()` customers, or on none."""
+    sizes = [name for name in ("customers", "n", "count") if name in table]
+    kept = pd.Series(True, index=table.index)
+    for name in sizes:
+        kept &= (table[name] >= minimum()) | ((table[name] == 0) & (name == "count"))
+    return table[kept]
 
 
 def show(table: pd.DataFrame, rows: int = 12) -> str:
@@ -58,20 +86,24 @@ def show(table: pd.DataFrame, rows: int = 12) -> str:
     >>> "script&gt;" in show(pd.DataFrame({"comment": ["<script>"], "n": [50]}))
     True
     """
-    size = "customers" if "customers" in table else "n"
-    kept = table[table[size] >= minimum()] if size in table else table
+    kept = visible(table)
     notes = []
     if len(kept) < len(table):
-        notes.append(f"{len(table) - len(kept)} rows on fewer than {minimum()} customers are not shown")
+        notes.append(f"{len(table) - len(kept)} rows on fewer than {minimum()} are not shown")
     if len(kept) > rows:
         notes.append(f"the first {rows} of {len(kept)} rows; .table() has them all")
     body = "".join(
         "<tr>" + "".join(_cell(value) for value in record) + "</tr>"
         for record in kept.head(rows).itertuples(index=False, name=None)
     )
-    head = "".join(f'<th scope="col">{html.escape(str(c).replace("_", " "))}</th>' for c in table.columns)
+    head = "".join(f'<th scope="col">{html.escape(nice(c))}</th>' for c in table.columns)
     note = f'<p class="table-note">{"; ".join(notes)}.</p>' if notes else ""
     return f'<table class="result"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}'
+
+
+def _plain(table: pd.DataFrame, rows: int) -> str:
+    text = table.head(rows).map(lambda value: number(value) if isinstance(value, float) else value)
+    return text.to_string(index=False)
 
 
 def _cell(value: object) -> str:

@@ -540,7 +540,7 @@ def coverage(
         kept = _kept(path)
         if kept is None:
             if seconds is not None and drawn and time.process_time() - began > seconds:
-                break
+                continue  # later chunks may lie in the store
             kept = pd.concat(
                 [_world(draw, seed) for seed in range(first + start, first + stop)], ignore_index=True
             )

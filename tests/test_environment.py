@@ -106,3 +106,11 @@ def test_every_direct_import_is_declared(folder: str) -> None:
         and not {canonical(name) for name in distributions.get(module, [module])} & allowed
     }
     assert undeclared == {}
+
+
+@pytest.mark.parametrize(
+    "name", ["Makefile", "pyproject.toml", "environment.yml", ".ci/run", "tests/conftest.py"]
+)
+def test_what_builds_the_environment_names_no_address(name: str) -> None:
+    """Packages come from wherever this machine's own pip and conda are set to look."""
+    assert "://" not in (ROOT / name).read_text()

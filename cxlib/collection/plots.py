@@ -26,8 +26,8 @@ def score_dots(result: Scores) -> Shown:
     fig, ax = figures.figure(height=0.9 + 0.28 * len(shown))
     apart = shown["q"].lt(0.05).fillna(False)
     colours = np.where(apart & (shown["estimate"] < whole["estimate"]), figures.WARM, figures.ACCENT)
-    ends = (factor * shown[name].to_numpy(float) for name in ("estimate", "low", "high"))
-    figures.dots(ax, shown[key].tolist(), *ends, list(colours))
+    estimate, low, high = (factor * shown[name].to_numpy(float) for name in ("estimate", "low", "high"))
+    figures.dots(ax, shown[key].tolist(), estimate, low, high, list(colours))
     ax.axvline(factor * whole["estimate"], color=figures.MUTED, linewidth=1, linestyle="--")
     ax.set_xlabel(
         {"points": "net promoter score, points", "share": "satisfied, %"}.get(result.unit, "mean score")
@@ -74,7 +74,12 @@ def volume_lines(result: Quality) -> Shown:
         colour = figures.COLOURS[place % len(figures.COLOURS)]
         dash = ("-", "--", ":")[(place // len(figures.COLOURS)) % 3]
         ax.plot(wide.index, wide[name], dash, color=colour, linewidth=1.8, marker="o", markersize=3)
-    ax.legend([figures.nice(name) for name in wide.columns], loc="center left", bbox_to_anchor=(1, 0.5))
+    ax.legend(
+        [figures.nice(name) for name in wide.columns],
+        loc="center left",
+        bbox_to_anchor=(1, 0.5),
+        frameon=False,
+    )
     ax.set_ylim(bottom=0)
     ax.set_ylabel("events a month")
     fig.autofmt_xdate(rotation=30)
@@ -82,7 +87,8 @@ def volume_lines(result: Quality) -> Shown:
     return figures.finish(
         fig,
         f"Events a month in {len(wide.columns)} channels, {wide.index.min():%B %Y} to "
-        f"{wide.index.max():%B %Y}; most through {figures.nice(wide.columns[0])}; the busiest month is {busiest:%B %Y}.",
+        f"{wide.index.max():%B %Y}; most through {figures.nice(wide.columns[0])}; "
+        f"the busiest month is {busiest:%B %Y}.",
     )
 
 

@@ -172,9 +172,9 @@ def _issues(study: Study, events: ir.Table) -> pd.DataFrame:
         received=marked["received_"].sum(),
     )
     parts = {
-        "repeats another event": (same["rows"] - 1, same["rows"]),
-        "received over an hour late": (same["late"], same["received"]),
-        "received before it happened": (same["early"], same["received"]),
+        "repeat another event": (same["rows"] - 1, same["rows"]),
+        "came over an hour late": (same["late"], same["received"]),
+        "came before they happened": (same["early"], same["received"]),
     }
     rows = []
     for check, (x, n) in parts.items():

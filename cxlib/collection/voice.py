@@ -195,8 +195,9 @@ class Scores(Result):
         if len(apart):
             worst = apart.loc[apart["estimate"].idxmin()]
             text += (
-                f"; {len(apart)} of {len(groups)} {groups_of} lie below the others "
-                f"(false discovery rate 5 %), lowest `{worst[key]}` at {say(worst['estimate'])} "
+                f"; {len(apart)} of {len(groups)} {groups_of} {'lies' if len(apart) == 1 else 'lie'} "
+                f"below the others (false discovery rate 5 %), lowest `{worst[key]}` "
+                f"at {say(worst['estimate'])} "
                 f"({say(worst['low'])} to {say(worst['high'])})"
             )
         elif len(groups) > 1:

@@ -1,5 +1,6 @@
 """How customers travel: transitions, steps, switches, funnels, drop-off and attribution, counted on the log."""
 
+from cxlib.journeys import plots
 from cxlib.journeys.attribution import Attribution, conversions, heuristics, markov, shapley
 from cxlib.journeys.counts import (
     DropOff,
@@ -12,6 +13,7 @@ from cxlib.journeys.counts import (
     transitions,
 )
 from cxlib.journeys.funnels import Funnel, funnel
+from cxlib.journeys.summary import summary
 
 __all__ = [
     "Attribution",
@@ -25,8 +27,10 @@ __all__ = [
     "funnel",
     "heuristics",
     "markov",
+    "plots",
     "shapley",
     "steps",
+    "summary",
     "switches",
     "transitions",
 ]

@@ -16,6 +16,8 @@ import pyarrow.compute as pc
 
 from cxlib.errors import CxLookupError, CxValueError
 
+TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?"
+INTEGER = r"[+-]?[0-9]{1,18}"
 AMOUNT = r"[+-]?[0-9]{1,15}(?:\.[0-9]{0,10})?"
 
 
@@ -45,14 +47,14 @@ def read_columns(files: Mapping[str, Path], file: str, columns: Sequence[str]) -
     return frame[list(columns)]
 
 
-def times(text: pd.Series, file: str, layout: str = "%Y-%m-%d %H:%M:%S") -> pd.Series:
-    """Times written in one layout, as timestamps in microseconds; null stays null.
+def times(text: pd.Series, file: str) -> pd.Series:
+    """Times written `2018-06-12 20:07:44`, with or without a fraction, in microseconds; null stays null.
 
     >>> times(pd.Series(["2018-06-12 20:07:44", None]), "orders.csv").dt.hour.tolist()
     [20.0, nan]
     """
-    values = pd.to_datetime(text, format=layout, errors="coerce")
-    _refuse(text[text.notna() & values.isna()], file, f"times written {layout}")
+    values = pd.to_datetime(text.where(_matches(text, TIME)), format="ISO8601", errors="coerce")
+    _refuse(text[text.notna() & values.isna()], file, "times written YYYY-MM-DD HH:MM:SS")
     return values.astype("datetime64[us]")
 
 
@@ -62,7 +64,7 @@ def whole(text: pd.Series, file: str) -> pd.Series:
     >>> whole(pd.Series(["5", None]), "reviews.csv").tolist()
     [5, <NA>]
     """
-    _refuse(text[text.notna() & ~text.str.fullmatch(r"[+-]?[0-9]{1,18}").astype(bool)], file, "whole numbers")
+    _refuse(text[text.notna() & ~_matches(text, INTEGER)], file, "whole numbers")
     return text.astype("Int64")
 
 
@@ -72,11 +74,15 @@ def minor_units(text: pd.Series, file: str, exponent: int = 2) -> pd.Series:
     >>> minor_units(pd.Series(["199.0", "1.005", "1.015", "0.29", None]), "items.csv").tolist()
     [19900, 100, 102, 29, <NA>]
     """
-    _refuse(text[text.notna() & ~text.str.fullmatch(AMOUNT).astype(bool)], file, "decimal amounts of money")
+    _refuse(text[text.notna() & ~_matches(text, AMOUNT)], file, "decimal amounts of money")
     exact = pa.array(text, type=pa.string(), from_pandas=True).cast(pa.decimal128(25, 10))
     rounded = pc.round(exact, ndigits=exponent, round_mode="half_to_even")
     minor = pc.multiply(rounded, pa.scalar(10**exponent, pa.decimal128(4, 0))).cast(pa.int64())
     return pd.Series(minor.to_pandas(integer_object_nulls=True), index=text.index, dtype="Int64")
+
+
+def _matches(text: pd.Series, pattern: str) -> pd.Series:
+    return text.str.fullmatch(pattern).eq(True)
 
 
 def _refuse(wrong: pd.Series, file: str, wanted: str) -> None:

@@ -7,6 +7,7 @@ text is refused. The same notebook and study give the same bytes: no date, no ra
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -84,6 +85,7 @@ def page(
 
     Raises `CxValueError` for a figure without alt text, naming the cell.
     """
+    book = copy.deepcopy(book)
     made = Page(name, title=name.replace("_", " "), left_out=tuple(str(part) for part in left_out))
     contents, opening = Contents(), None
     for number, cell in enumerate(book.cells):

@@ -13,6 +13,7 @@ True
 from __future__ import annotations
 
 import os
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,8 +124,9 @@ def _download(entry: DataFile, progress: bool) -> Path:
         _check(entry, part, f"The source has changed, or the download broke off: try again. {by_hand}.")
         part.replace(path)
     except OSError as error:  # requests' own errors are OSErrors too
+        reason = textwrap.shorten(f"{type(error).__name__}: {error}", 120, placeholder=" ...")
         raise DataUnavailable(
-            f"{entry.name} could not be downloaded from {entry.address} ({type(error).__name__}: {error}). "
+            f"{entry.name} could not be downloaded from {entry.address} ({reason}). "
             f"Check the network and try again. {by_hand}."
         ) from error
     finally:

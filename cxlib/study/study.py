@@ -330,6 +330,8 @@ def _assemble(
         raise ContractViolations(f"The study `{name}` breaks the contract.\n{report}", report.violations)
     tables = {}
     for table, frame in raw.items():
+        if not report.rows[table]:
+            continue
         view = typed(frame, TABLES[table], settings)
         if cache is not None and not report.violations:
             view = engine.settled(view, frame, cache / "tables" / f"{table}-{_code()[:8]}.parquet", settings)

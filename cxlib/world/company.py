@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (tables are wider than text)
 """Alba Home, the simulated company: everything that is true about it, as tables one can read.
 
 Alba Home sells things for the house, from a candle to a kitchen, in four European countries: on the
@@ -119,7 +120,7 @@ FLOWS: dict[str, dict[str, float]] = {
     "store_advice": {"store_visit": 16, "store_purchase": 28, "call_support": 2, "end": 54},
     "chat_bot": {"chat_bot": 14, "chat_agent": 30, "call_support": 10, "web_product_page": 16, "end": 30},
     "chat_agent": {"web_product_page": 22, "call_support": 9, "web_cart": 9, "chat_agent": 6, "end": 54},
-    "call_sales": {"call_support": 6, "web_product_page": 12, "call_sales": 14, "chat_agent": 3, "end": 65},
+    "call_sales": {"call_support": 6, "web_product_page": 12, "call_sales": 6, "chat_agent": 3, "end": 73},
     "web_cart": {
         "web_purchase": 40, "web_product_page": 15, "chat_bot": 4, "search_comparison_site": 5, "call_support": 2, "end": 34,
     },
@@ -309,7 +310,7 @@ FAULTS = {
     "second_phone": 0.25,  # customers with a second mobile device
     "second_computer": 0.15,
     "signed_in_already": 0.45,  # devices signed in from the first visit
-    "sign_in": 0.10,  # chance at each later visit, besides at the cart
+    "sign_in": 0.10,  # chance at each visit, besides at the cart and by a link in an e-mail
 }
 JUNK = ("null", "0", "anonymous", "undefined")
 

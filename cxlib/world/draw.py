@@ -1,4 +1,4 @@
-"""Draw customers and all they do: one synchronous step emits one touchpoint for each person still in the window.
+"""Draw customers and all they do: one step emits one touchpoint for each person still in the window.
 
 Everything is drawn from the tables of `company`, given kind, activity and the recorded past; `posterior`
 reads the same tables. Times are whole seconds since the window's start.
@@ -7,6 +7,7 @@ reads the same tables. Times are whole seconds since the window's start.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +19,19 @@ Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 DAY = 86_400
 
-_SETS = (c.PAGES, ("web_product_page", "app_product_page"), ("chat_bot",), c.ANSWERED, c.ASKED, ("call_sales",))
+_SETS = (
+    c.PAGES,
+    ("web_product_page", "app_product_page"),
+    ("chat_bot",),
+    c.ANSWERED,
+    c.ASKED,
+    ("call_sales",),
+)
 PAGE, PRODUCT, BOT, ANSWERED, ASKED, SALES = (np.isin(c.NAMES, s) for s in _SETS)
 ONLINE, BOUGHT = np.isin(c.NAMES, c.ONLINE_PURCHASE), np.isin(c.NAMES, c.CONVERSION)
-APP = c.CHANNEL_OF == c.CHANNELS.index("app")
+APP = np.isin(c.CHANNEL_OF, c.CHANNELS.index("app"))
 STAFFED = np.isin(c.CHANNEL_OF, [c.CHANNELS.index("store"), c.CHANNELS.index("call")])
-MOBILE_ENTRY = APP | (c.CHANNEL_OF == c.CHANNELS.index("store"))  # in the store the device is the phone
+MOBILE_ENTRY = APP | np.isin(c.CHANNEL_OF, c.CHANNELS.index("store"))  # in the store the device is the phone
 LOST = np.array([[f.lost_mobile, f.lost_desktop] for f in c.FRICTIONS])
 DWELL_B = c.LONGEST_MINUTES / np.array([t.minutes for t in c.TOUCHPOINTS]) - 1
 ACTIVITY_SCALE = 1 / c.ACTIVITY_SHAPE
@@ -62,7 +70,7 @@ class Log:
 
 
 def phase(clock: Ints) -> Ints:
-    """Phase of a visit by its clock: 0, 1, 2 and more visits since the last purchase; below 0: just after one."""
+    """Phase by the clock: 0, 1, 2 and more visits since the last purchase; below 0: just after one."""
     return np.where(clock < 0, 3, np.minimum(clock, 2))
 
 
@@ -98,7 +106,9 @@ def days_to_next(scale: Array, parcel: npt.NDArray[np.bool_], rng: np.random.Gen
     parcel_shape, parcel_scale = c.PARCEL_GAP
     e = rng.standard_exponential(len(scale))
     usual = e ** (1 / c.VISIT_SHAPE) * scale
-    return 1 + np.minimum(np.where(parcel, e ** (1 / parcel_shape) * parcel_scale, usual), 10_000).astype(np.int64)
+    return 1 + np.minimum(np.where(parcel, e ** (1 / parcel_shape) * parcel_scale, usual), 10_000).astype(
+        np.int64
+    )
 
 
 def journeys(firm: c.Company, who: People, rng: np.random.Generator) -> Log:
@@ -126,7 +136,7 @@ def journeys(firm: c.Company, who: People, rng: np.random.Generator) -> Log:
     called, before = np.full(len(who_is), -(10**9)), np.full(len(who_is), -1)
     at_touchpoint, at, device = begin(kind, clock)
     at += day * DAY
-    out: list[tuple[npt.NDArray[np.generic], ...]] = []
+    out: list[tuple[Any, ...]] = []
     while len(who_is):
         m = len(who_is)
         u = rng.random((4, m))
@@ -171,23 +181,24 @@ def journeys(firm: c.Company, who: People, rng: np.random.Generator) -> Log:
         at_touchpoint = following
         keep = day < c.DAYS
         if not keep.all():
-            state = (who_is, at_touchpoint, at, device, day, kind, scale, clock, visit, called, before)
-            who_is, at_touchpoint, at, device, day, kind, scale, clock, visit, called, before = (
-                s[keep] for s in state
-            )
+            who_is, at_touchpoint, at, device, day = _kept(keep, who_is, at_touchpoint, at, device, day)
+            kind, scale, clock, visit, called, before = _kept(keep, kind, scale, clock, visit, called, before)
     return _in_order(out, n)
 
 
-def _in_order(out: list[tuple[npt.NDArray[np.generic], ...]], n: int) -> Log:
-    """Steps to one log by person and time: a person emits at every step until the last, so no sort is needed."""
+def _kept(keep: npt.NDArray[np.bool_], *arrays: Any) -> list[Any]:
+    return [array[keep] for array in arrays]
+
+
+def _in_order(out: list[tuple[Any, ...]], n: int) -> Log:
+    """Steps to one log by person and time; each person emits at every step until the last: no sort."""
     events = np.zeros(n, np.int64)
     for step, values in enumerate(out):
-        events[values[0].astype(np.int64)] = step + 1
+        events[values[0]] = step + 1
     first = events.cumsum() - events
-    dtypes = (np.int64, np.int64, np.int64, np.int64, np.int64, np.int64, np.int64, np.int64, np.bool_)
-    columns = [np.empty(int(events.sum()), d) for d in dtypes]
+    columns: list[Any] = [np.empty(int(events.sum()), dtype) for dtype in [np.int64] * 8 + [np.bool_]]
     for step, values in enumerate(out):
-        place = first[values[0].astype(np.int64)] + step
+        place = first[values[0]] + step
         for column, value in zip(columns, values, strict=True):
             column[place] = value
     return Log(*columns)
@@ -217,7 +228,9 @@ def orders(firm: c.Company, who: People, log: Log, rng: np.random.Generator) -> 
     kind = who.kind[log.person[event]]
     instinctive = rng.random(len(event)) < firm.instinctive[kind, phase(before_purchase(log)[event])]
     mean = firm.basket[kind, (~instinctive).astype(int)]
-    revenue = np.maximum(np.exp(mean + c.BASKET_SD * rng.standard_normal(len(event))) / 10, 1).astype(np.int64) * 10
+    revenue = (
+        np.maximum(np.exp(mean + c.BASKET_SD * rng.standard_normal(len(event))) / 10, 1).astype(np.int64) * 10
+    )
     rate = np.array([c.MARGIN.get(name, 0.0) for name in c.CHANNELS])[c.CHANNEL_OF[log.touchpoint[event]]]
     margin = np.rint(revenue * (rate + 0.04 * rng.standard_normal(len(event)))).astype(np.int64)
     return Orders(event, instinctive, revenue, margin)
@@ -253,7 +266,6 @@ class Answers:
     question: Ints  # code of QUESTIONS
     answer: Ints  # 0 = worst
     comment: npt.NDArray[np.bool_]  # whether the row carries a comment
-    asked: int  # questionnaires sent
 
 
 def satisfaction(firm: c.Company, kind: Ints, log: Log, event: Ints) -> Array:
@@ -287,6 +299,6 @@ def surveys(firm: c.Company, who: People, log: Log, everybody: bool, rng: np.ran
             q = column == d
             given[q] = pick(rng, answer_probabilities(mean[q] + c.ITEM_SHIFT[name], name))
         parts.append((event[back], code[back], given[back], np.zeros(int(back.sum()), bool)))
-    columns = [np.concatenate(values) for values in zip(*parts, strict=True)]
+    columns: list[Any] = [np.concatenate(values) for values in zip(*parts, strict=True)]
     order = np.argsort(columns[0], kind="stable")
-    return Answers(*(column[order] for column in columns), asked=len(event))
+    return Answers(*(column[order] for column in columns))

@@ -27,7 +27,7 @@ class Devices:
 
 
 def devices(log: Log, customers: int, rng: np.random.Generator) -> Devices:
-    """Up to two phones and two computers a person, each with its own cookie; some are shared by two persons."""
+    """Up to two phones and two computers a person, each with a cookie; a few are shared."""
     second = rng.random((customers, 2)) < (c.FAULTS["second_phone"], c.FAULTS["second_computer"])
     starts = np.append(True, log.last[:-1])[: len(log.at)]
     visit = starts.cumsum() - 1
@@ -47,12 +47,17 @@ def devices(log: Log, customers: int, rng: np.random.Generator) -> Devices:
 
 
 def signed_in(log: Log, on: Devices, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
-    """Whether the company knows who it is: always by e-mail, telephone and in the store; else from sign-in on."""
+    """Whether the company knows who it is: by e-mail, telephone and in the store always; else from sign-in on.
+
+    A device is signed in from the beginning, at its first cart, by a link in an e-mail, or by chance at a start.
+    """
     n = len(log.at)
     has = on.event >= 0
     starts = np.append(True, log.last[:-1])[:n]
     already = rng.random(len(on.cookie)) < c.FAULTS["signed_in_already"]
-    signs = has & (CART[log.touchpoint] | already[on.event] | (starts & (rng.random(n) < c.FAULTS["sign_in"])))
+    sign_in = starts & (rng.random(n) < c.FAULTS["sign_in"])
+    by_mail = np.append(False, (c.CHANNEL_OF[log.touchpoint] == _CHANNEL["email"])[:-1])[:n] & ~starts
+    signs = has & (CART[log.touchpoint] | already[on.event] | sign_in | by_mail)
     since = np.full(len(on.cookie), n)
     np.minimum.at(since, on.event[signs], np.flatnonzero(signs))
     return ~has | (np.arange(n) >= since[on.event])
@@ -63,19 +68,23 @@ def lay_over(
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """The log as the company has it, its identities, and what is planted (one row an event of the log).
 
-    Ids of events and cookies begin at `first * 1000` and `first * 4`, so that parts can be written one by one.
+    Ids of events and cookies begin at `first * 1000` and `first * 4`: parts can be written one by one.
     """
     n = len(log.at)
     on = devices(log, customers, rng)
     known = signed_in(log, on, rng)
     skew = np.where(
-        rng.random(len(on.cookie)) < c.FAULTS["skewed_devices"], rng.integers(-5 * HOUR, 5 * HOUR, len(on.cookie)), 0
+        rng.random(len(on.cookie)) < c.FAULTS["skewed_devices"],
+        rng.integers(-5 * HOUR, 5 * HOUR, len(on.cookie)),
+        0,
     )
     shift = np.where(on.event >= 0, skew[on.event], 0)
     late = rng.random(n) < c.FAULTS["late"]
     received = log.at + np.where(late, rng.integers(2 * HOUR, 3 * DAY, n), rng.integers(0, 4, n))
     cookie = np.where(on.event >= 0, on.cookie[on.event], -1)
-    junk = np.where((cookie >= 0) & (rng.random(n) < c.FAULTS["junk_ids"]), rng.integers(0, len(c.JUNK), n), -1)
+    junk = np.where(
+        (cookie >= 0) & (rng.random(n) < c.FAULTS["junk_ids"]), rng.integers(0, len(c.JUNK), n), -1
+    )
     again = np.flatnonzero(rng.random(n) < c.FAULTS["duplicates"])
     rows = np.concatenate([np.arange(n), again])
     received = np.concatenate([received, received[again] + rng.integers(1, 600, len(again))])
@@ -111,7 +120,9 @@ def lay_over(
         {
             "event_id": event_id,
             "customer_id": tables.numbered("c", np.where(person < 0, -1, first + person)[order]),
-            "clean_event_id": np.concatenate([clean["event_id"].to_numpy()[rows], np.full(len(bots["at"]), -1)])[order],
+            "clean_event_id": np.concatenate(
+                [clean["event_id"].to_numpy()[rows], np.full(len(bots["at"]), -1)]
+            )[order],
             "fault": tables.text(fault[order], ("none", "late", "clock_skew", "junk_id", "duplicate", "bot")),
         }
     )
@@ -153,7 +164,12 @@ def _bots(customers: int, cookies: int, rng: np.random.Generator) -> dict[str, I
     first = np.append(0, pages.cumsum()[:-1])[:n]
     at = start[bot] + gap - gap[first][bot] if n else np.zeros(0, np.int64)
     page = rng.choice([c.CODE["web_category_page"], c.CODE["web_product_page"]], len(bot), p=[0.3, 0.7])
-    return {"at": at, "cookie": cookies + bot, "touchpoint": page, "load_ms": rng.integers(8, 60, len(bot)) * 10}
+    return {
+        "at": at,
+        "cookie": cookies + bot,
+        "touchpoint": page,
+        "load_ms": rng.integers(8, 60, len(bot)) * 10,
+    }
 
 
 def _bot_rows(bots: dict[str, Ints]) -> pd.DataFrame:

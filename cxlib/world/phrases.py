@@ -1,30 +1,82 @@
 """What customers write: a phrase bank in four languages, by aspect and sentiment, split in two halves.
 
-The halves `a` and `b` share subjects but no judgement, so whoever learns on one half and is tested
-on the other must have learnt words, not sentences.
+A comment is a lead-in, a subject and a judgement. The halves `a` and `b` share subjects but no judgement,
+so whoever learns on one half and is tested on the other must have learnt words, not sentences.
 """
 
 from __future__ import annotations
 
+from functools import cache
+from itertools import product
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.special import expit
 
 from cxlib.world import company as c
-from cxlib.world.draw import Array, Ints, Log, frictions, pick
+from cxlib.world.draw import Array, Ints, Log, frictions
 
-ASPECT_OF_FRICTION = ("ease", "availability", "self_service", "communication", "communication")
-EN = {
-    "information": ("The product description", "clear and complete|told me all I needed", "vague and wrong|left out the sizes"),
+BANK = Path(__file__).with_name("phrases.tsv")  # language, aspect: subjects and judgements
+SENTIMENTS, HALVES = ("positive", "negative"), ("a", "b")
+NEGATIVE = (
+    4.4,
+    -8.0,
+)  # log-odds of a negative comment: constant, and by the score's place on its scale (0 to 1)
+OF_FRICTION = {  # what somebody complains about who met a friction, in 7 of 10 negative comments
+    "slow_page": "ease",
+    "out_of_stock": "availability",
+    "failing_bot": "self_service",
+    "repeated_question": "communication",
+    "duplicate_call": "communication",
 }
+BLAMES_FRICTION = 0.7
+
+LEAD_INS = {
+    "en": ("", "Honestly: ", "My second order this year. ", "Bought for the kitchen. "),
+    "ro": ("", "Sincer: ", "A doua comandă din acest an. ", "Cumpărat pentru bucătărie. "),
+    "it": ("", "Sinceramente: ", "Secondo ordine di quest'anno. ", "Comprato per la cucina. "),
+    "zh": ("", "说实话，", "今年第二次买。", "给厨房买的。"),
+}
+
+
+@cache
+def sentences() -> npt.NDArray[np.object_]:
+    """All texts: (languages, aspects, sentiments, halves, 24).
+
+    >>> sentences()[0, 1, 0, 0, 0]
+    'Ordering was easy and quick.'
+    """
+    texts = np.empty((len(c.LANGUAGES), len(c.DIMENSIONS), 2, 2, 24), dtype=object)
+    for row in pd.read_csv(BANK, sep="\t").to_dict("records"):
+        i, j = c.LANGUAGES.index(row["language"]), c.DIMENSIONS.index(row["aspect"])
+        between, stop = ("", "。") if row["language"] == "zh" else (" ", ".")
+        for (s, sentiment), (h, half) in product(enumerate(SENTIMENTS), enumerate(HALVES)):
+            judgements = row[f"{sentiment}_{half}"].split("|")
+            parts = product(LEAD_INS[row["language"]], row["subjects"].split("|"), judgements)
+            texts[i, j, s, h] = [lead + subject + between + judged + stop for lead, subject, judged in parts]
+    return texts
 
 
 def comments(
     language: Ints, place: Array, log: Log, event: Ints, rng: np.random.Generator
 ) -> tuple[npt.NDArray[np.object_], pd.DataFrame]:
-    """Texts for answers at `place` on their scale (0 worst, 1 best), and what is planted in each."""
+    """Texts for answers at `place` on their scale (0 worst, 1 best), and what is planted in each.
+
+    A friction at the visit's last touchpoint is what a negative comment is mostly about.
+    """
     n = len(language)
-    words = np.array(["Everything was easy.", "It was too slow."], dtype=object)
-    negative = (rng.random(n) > place).astype(int)
-    planted = pd.DataFrame({"aspect": ["ease"] * n, "sentiment": negative, "half": ["a"] * n})
-    return words[negative], planted
+    sentiment = (rng.random(n) < expit(NEGATIVE[0] + NEGATIVE[1] * place)).astype(np.int64)
+    aspect = rng.integers(0, len(c.DIMENSIONS), n)
+    met = frictions(log.touchpoint[event], log.load_ms[event], log.outcome[event])
+    blamed = np.array([c.DIMENSIONS.index(OF_FRICTION[f.name]) for f in c.FRICTIONS])[met.argmax(1)]
+    blames = met.any(1) & (sentiment == 1) & (rng.random(n) < BLAMES_FRICTION)
+    aspect = np.where(blames, blamed, aspect)
+    half, which = rng.integers(0, 2, n), rng.integers(0, sentences().shape[-1], n)
+    planted = {
+        "aspect": np.array(c.DIMENSIONS, dtype=object)[aspect],
+        "sentiment": np.array(SENTIMENTS, dtype=object)[sentiment],
+        "half": np.array(HALVES, dtype=object)[half],
+    }
+    return sentences()[language, aspect, sentiment, half, which], pd.DataFrame(planted)

@@ -17,13 +17,14 @@ from scipy.special import logsumexp, ndtr
 from cxlib.world import company as c
 from cxlib.world import draw
 from cxlib.world.draw import Array, Ints, Log
+from cxlib.world.world import World
 
 POINTS = 30  # on which activity is integrated, over 12 standard deviations of its log
 TINY = 1e-300
 
 
 def log_likelihood(clean: Mapping[str, pd.DataFrame], world: str = "demo", everybody: bool = False) -> Array:
-    """Log-likelihood of each customer's record under each kind, up to a constant a customer: (customers, kinds)."""
+    """Log-likelihood of each customer's record under each kind, up to a constant: (customers, kinds)."""
     firm = c.company(world)
     customers = clean["customers"]
     codes = pd.Index(customers["customer_id"])
@@ -43,25 +44,31 @@ def log_likelihood(clean: Mapping[str, pd.DataFrame], world: str = "demo", every
     return total
 
 
-def posterior(clean: Mapping[str, pd.DataFrame], world: str = "demo", everybody: bool = False) -> pd.DataFrame:
+def posterior(
+    clean: Mapping[str, pd.DataFrame], world: str = "demo", everybody: bool = False
+) -> pd.DataFrame:
     """Posterior probability of each kind: customer_id, then one column a kind; rows sum to 1.
 
     >>> from cxlib.world import simulate
-    >>> posterior(simulate(100, seed=4).clean).shape
+    >>> posterior(simulate(100, seed=4)).shape
     (100, 6)
     """
-    firm = c.company(world)
-    joint = log_likelihood(clean, world, everybody) + np.log(firm.share)
+    firm = c.company(world.name)
+    joint = log_likelihood(world.clean, world.name, world.respond == "all") + np.log(firm.share)
     p = np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
     frame = pd.DataFrame(p, columns=[k.name for k in firm.kinds])
-    frame.insert(0, "customer_id", clean["customers"]["customer_id"].to_numpy())
+    frame.insert(0, "customer_id", world.clean["customers"]["customer_id"].to_numpy())
     return frame
 
 
+def _codes(names: pd.Index, column: pd.Series) -> Ints:
+    return names.get_indexer(pd.Index(column))
+
+
 def read(touchpoints: pd.DataFrame, customers: pd.Index) -> Log:
-    """The clean table as codes, by person and time. A pause longer than any within a visit begins a new one."""
+    """The clean table as codes, by person and time; a pause longer than any within a visit begins one."""
     t = touchpoints.sort_values(["ts", "event_id"], kind="stable")
-    person = customers.get_indexer(t["customer_id"])
+    person = _codes(customers, t["customer_id"])
     t = t.iloc[np.argsort(person, kind="stable")]
     person = np.sort(person, kind="stable")
     at = (t["ts"].to_numpy("datetime64[us]") - c.START).astype(np.int64) // 1_000_000
@@ -70,7 +77,7 @@ def read(touchpoints: pd.DataFrame, customers: pd.Index) -> Log:
     number = starts.cumsum()
     persons = np.maximum.accumulate(np.where(~same, number, 0))
     visit = number - persons
-    touchpoint = pd.Index(c.NAMES).get_indexer(t["touchpoint"])
+    touchpoint = _codes(pd.Index(c.NAMES), t["touchpoint"])
     # The clock: visits since the last purchase, as `draw` counts them.
     bought, here = draw.BOUGHT[touchpoint], np.arange(len(t))
     last = np.maximum.accumulate(np.where(bought, here, np.where(same, -1, -1 - here)))
@@ -81,9 +88,9 @@ def read(touchpoints: pd.DataFrame, customers: pd.Index) -> Log:
         at=at,
         touchpoint=touchpoint,
         visit=visit,
-        device=pd.Index(c.DEVICES).get_indexer(t["device"]),
+        device=_codes(pd.Index(c.DEVICES), t["device"]),
         load_ms=t["load_ms"].fillna(-1).to_numpy(np.int64),
-        outcome=pd.Index(c.OUTCOMES).get_indexer(t["outcome"]),
+        outcome=_codes(pd.Index(c.OUTCOMES), t["outcome"]),
         clock=np.where(last >= 0, since, visit),
         brand=(t["initiated_by"] == "brand").to_numpy(bool),
     )
@@ -120,10 +127,9 @@ def _clock_at_start(log: Log, starts: Ints) -> Ints:
 
 
 def _visits(firm: c.Company, log: Log, old: npt.NDArray[np.bool_]) -> Array:
-    """Days between visits, the pause at the window's end included, with activity integrated out: (customers, K).
+    """Days between visits, the open end of the window included, activity integrated out: (customers, K).
 
-    The gaps depend on activity / days alone, here `pace`. Each customer has a grid of its own in log pace, around
-    the rough estimate (visits + shape) / (days at risk + shape * scale); kinds differ in the prior of pace.
+    They depend on activity / days alone, here `pace`. Each customer has a grid in log pace, around the rough estimate (visits + shape) / (days at risk + shape * scale); kinds differ in the prior of pace.
     """
     n, starts = len(old), _starts(log)
     person, day, clock = log.person[starts], log.at[starts] // draw.DAY, log.clock
@@ -135,7 +141,9 @@ def _visits(firm: c.Company, log: Log, old: npt.NDArray[np.bool_]) -> Array:
     first = came & old[person]
     who = np.concatenate([person[usual], person[first], never])
     days = np.concatenate([gap[usual], day[first] + 1, np.full(len(never), c.DAYS + 1)])
-    open_end = np.concatenate([~following[usual], np.zeros(int(first.sum()), bool), np.ones(len(never), bool)])
+    open_end = np.concatenate(
+        [~following[usual], np.zeros(int(first.sum()), bool), np.ones(len(never), bool)]
+    )
     keep = old[who] | np.isin(who, person)  # a new customer always comes
     who, days, open_end = who[keep], days[keep], open_end[keep]
 
@@ -149,7 +157,9 @@ def _visits(firm: c.Company, log: Log, old: npt.NDArray[np.bool_]) -> Array:
         pace = np.exp(grid[who, point])
         survived = ((days - 1) * pace) ** c.VISIT_SHAPE
         ended = -np.expm1(survived - (days * pace) ** c.VISIT_SHAPE)
-        value[:, point] = np.bincount(who, np.where(open_end, 0.0, np.log(np.maximum(ended, TINY))) - survived, n)
+        value[:, point] = np.bincount(
+            who, np.where(open_end, 0.0, np.log(np.maximum(ended, TINY))) - survived, n
+        )
     out = np.empty((n, len(firm.share)))
     for k, scale in enumerate(firm.days):
         log_activity = grid + np.log(scale)
@@ -160,7 +170,9 @@ def _visits(firm: c.Company, log: Log, old: npt.NDArray[np.bool_]) -> Array:
 
 def _orders(firm: c.Company, log: Log, orders: pd.DataFrame, codes: pd.Index, k: int) -> Terms:
     """What each purchase was and what it cost."""
-    o = orders.assign(person=codes.get_indexer(orders["customer_id"])).sort_values(["person", "ts"], kind="stable")
+    o = orders.assign(person=_codes(codes, orders["customer_id"])).sort_values(
+        ["person", "ts"], kind="stable"
+    )
     event = np.flatnonzero(draw.BOUGHT[log.touchpoint])
     stage = draw.phase(draw.before_purchase(log)[event])
     instinctive = (o["purchase"] == "instinctive").to_numpy()
@@ -181,7 +193,7 @@ def _surveys(
     mean = draw.satisfaction(firm, np.full(len(log.at), k), log, np.arange(len(log.at)))
     horizon = (c.DAYS + 2) * draw.DAY
     asked = (surveys["ts"].to_numpy("datetime64[us]") - c.START).astype(np.int64) // 1_000_000
-    key = codes.get_indexer(surveys["customer_id"]) * horizon + asked
+    key = _codes(codes, surveys["customer_id"]) * horizon + asked
     visit = np.searchsorted(log.person[ends] * horizon + log.at[ends], key, side="right") - 1
     score = (surveys["score"] - surveys["scale_min"]).to_numpy(np.int64)
     silent = np.ones(len(ends), bool)

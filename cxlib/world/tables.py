@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -47,7 +47,9 @@ def time(seconds: npt.ArrayLike) -> pd.Series:
 def catalog() -> pd.DataFrame:
     """The touchpoints of the company."""
     frame = pd.DataFrame(c.TOUCHPOINTS).rename(columns={"name": "touchpoint"})
-    frame = frame[["touchpoint", "channel", "stage", "ownership", "mode", "unit_cost"]].assign(currency=c.CURRENCY)
+    frame = frame[["touchpoint", "channel", "stage", "ownership", "mode", "unit_cost"]].assign(
+        currency=c.CURRENCY
+    )
     return frame.astype({column: "str" for column in frame if column != "unit_cost"})
 
 
@@ -58,7 +60,9 @@ def customers(firm: c.Company, who: People, log: Log, first: int, rng: np.random
     starts = np.flatnonzero(np.append(True, log.person[1:] != log.person[:-1])[: len(log.person)])
     new = starts[who.joined[log.person[starts]] >= 0]
     seen[log.person[new]] = log.at[new]
-    cost = np.array(c.ACQUISITION_COST)[who.traits["acquisition_channel"]] * np.exp(0.3 * rng.standard_normal(n))
+    cost = np.array(c.ACQUISITION_COST)[who.traits["acquisition_channel"]] * np.exp(
+        0.3 * rng.standard_normal(n)
+    )
     referred = rng.random(n) < c.REFERRED
     friend = np.where(referred & (np.arange(n) > 0), first + rng.integers(0, np.maximum(np.arange(n), 1)), -1)
     frame = {
@@ -69,10 +73,14 @@ def customers(firm: c.Company, who: People, log: Log, first: int, rng: np.random
         "referred_by": numbered("c", friend),
         "consent": rng.random(n) < c.CONSENT,
     }
-    return pd.DataFrame(frame | {name: text(who.traits[name], values) for name, (values, _) in firm.traits.items()})
+    return pd.DataFrame(
+        frame | {name: text(who.traits[name], values) for name, (values, _) in firm.traits.items()}
+    )
 
 
-def touchpoints(log: Log, bought: Orders, first: int, event_id: Ints, order_number: Ints) -> dict[str, pd.Series]:
+def touchpoints(
+    log: Log, bought: Orders, first: int, event_id: Ints, order_number: Ints
+) -> dict[str, pd.Series]:
     """Columns of the clean log, in the log's own order (by person)."""
     n = len(log.at)
     order, value = np.full(n, -1), np.zeros(n, np.int64)
@@ -154,8 +162,3 @@ def surveys(
     planted.insert(0, "response_id", response.to_numpy()[said])
     order = np.lexsort((answers.question, rank[sent]))
     return frame.iloc[order].reset_index(drop=True), planted.sort_values("response_id", ignore_index=True)
-
-
-def nothing(columns: Mapping[str, pd.Series]) -> pd.DataFrame:
-    """A frame of those columns without rows."""
-    return pd.DataFrame(columns).iloc[:0]

@@ -39,6 +39,7 @@ class World:
 
     name: str
     seed: int
+    faults: bool
     respond: str
     tables: Tables
     clean: Tables
@@ -54,7 +55,7 @@ class World:
         with _whole_folder(Path(folder)) as new:
             for name, frame in self.tables.items():
                 _write_table(frame, new.path / f"{name}.parquet")
-            _write_settings(new.path, self.name, self.seed, len(self.who), self.respond)
+            _write_settings(new.path, self.name, len(self.who), self.seed, self.faults, self.respond)
         return Path(folder)
 
 
@@ -63,7 +64,9 @@ def truth(world: str, name: str) -> pd.DataFrame:
     frame = pd.read_parquet(TRUTH / f"{world}.parquet")
     names = frame["result"].unique().tolist()
     if name not in names:
-        raise CxLookupError(f"No truth is planted for `{name}`; there is: {', '.join(names)}.{did_you_mean(name, names)}")
+        raise CxLookupError(
+            f"No truth is planted for `{name}`; there is: {', '.join(names)}.{did_you_mean(name, names)}"
+        )
     return frame.loc[frame["result"] == name, [*KEYS[name], "truth"]].reset_index(drop=True)
 
 
@@ -76,13 +79,15 @@ def simulate(
 ) -> World:
     """Draw `customers` independent customers of a named world over one year.
 
-    `faults=False` leaves the log clean; `respond="all"` has everybody asked answer. Both leave all else as it was.
+    `faults=False` leaves the log clean; `respond="all"` has everybody asked answer. All else stays as it was.
 
     >>> simulate(50, seed=3, faults=False).tables["touchpoints"]["customer_id"].notna().all()
     np.True_
     """
     if world not in c.WORLDS:
-        raise CxLookupError(f"No world `{world}`; there are: {', '.join(c.WORLDS)}.{did_you_mean(world, c.WORLDS)}")
+        raise CxLookupError(
+            f"No world `{world}`; there are: {', '.join(c.WORLDS)}.{did_you_mean(world, c.WORLDS)}"
+        )
     if customers < 1 or int(customers) != customers:
         raise CxValueError(f"customers must be a whole number of at least 1, not {customers!r}.")
     if respond not in ("model", "all"):
@@ -90,10 +95,14 @@ def simulate(
     return _part(int(customers), seed, world, faults, respond, part=0, first=1)
 
 
-def _part(customers: int, seed: int, world: str, with_faults: bool, respond: str, part: int, first: int) -> World:
-    """Customers numbered from `first`. Each concern has a stream of its own, so that none disturbs another."""
+def _part(
+    customers: int, seed: int, world: str, with_faults: bool, respond: str, part: int, first: int
+) -> World:
+    """Customers numbered from `first`; each concern has a stream of its own: none disturbs another."""
     firm = c.company(world)
-    streams = [np.random.default_rng(s) for s in np.random.SeedSequence([abs(seed), int(seed < 0), part]).spawn(6)]
+    streams = [
+        np.random.default_rng(s) for s in np.random.SeedSequence([abs(seed), int(seed < 0), part]).spawn(6)
+    ]
     who = draw.people(firm, customers, streams[0])
     log = draw.journeys(firm, who, streams[1])
     bought = draw.orders(firm, who, log, streams[2])
@@ -112,7 +121,10 @@ def _part(customers: int, seed: int, world: str, with_faults: bool, respond: str
         "orders": tables.orders(log, bought, first, order_number),
     }
     clean_log = pd.DataFrame(columns).iloc[in_time].reset_index(drop=True)
-    planted = {"frictions": pd.DataFrame(c.FRICTIONS), "comments": comments}
+    planted = {
+        "frictions": pd.DataFrame(c.FRICTIONS).explode("touchpoints", ignore_index=True),
+        "comments": comments,
+    }
     if with_faults:
         dirty, identities, events = faults.lay_over(log, columns, customers, first, streams[5])
         planted["events"] = events
@@ -121,6 +133,7 @@ def _part(customers: int, seed: int, world: str, with_faults: bool, respond: str
     return World(
         name=world,
         seed=seed,
+        faults=with_faults,
         respond=respond,
         tables={"touchpoints": dirty, "identities": identities} | rest,
         clean={"touchpoints": clean_log, "identities": faults.no_identities()} | rest,
@@ -136,9 +149,14 @@ def _part(customers: int, seed: int, world: str, with_faults: bool, respond: str
 
 
 def write_large(
-    folder: str | Path, customers: int, seed: int = 0, world: str = "demo", chunk: int = 20_000, faults: bool = True
+    folder: str | Path,
+    customers: int,
+    seed: int = 0,
+    world: str = "demo",
+    chunk: int = 20_000,
+    faults: bool = True,
 ) -> Path:
-    """Write a study of millions of customers part by part (`touchpoints/part-00000.parquet`), in bounded memory."""
+    """Write millions of customers part by part (`touchpoints/part-00000.parquet`), in bounded memory."""
     with _whole_folder(Path(folder)) as new:
         for part, start in enumerate(range(0, customers, chunk)):
             some = _part(min(chunk, customers - start), seed, world, faults, "model", part, 1 + start)
@@ -148,7 +166,7 @@ def write_large(
                 else:
                     (new.path / name).mkdir(exist_ok=True)
                     _write_table(frame, new.path / name / f"part-{part:05d}.parquet")
-        _write_settings(new.path, world, seed, customers, "model")
+        _write_settings(new.path, world, customers, seed, faults, "model")
     return Path(folder)
 
 
@@ -183,7 +201,9 @@ class _whole_folder:  # noqa: N801  (reads as a verb)
 def _write_table(frame: pd.DataFrame, path: Path) -> None:
     """Parquet, zstd; numbers and times as differences, texts by dictionary: about 12 bytes an event."""
     table = pa.Table.from_pandas(frame, preserve_index=False)
-    fields = [pa.field(f.name, pa.string() if pa.types.is_large_string(f.type) else f.type) for f in table.schema]
+    fields = [
+        pa.field(f.name, pa.string() if pa.types.is_large_string(f.type) else f.type) for f in table.schema
+    ]
     table = table.cast(pa.schema(fields))
     steps = [f.name for f in fields if pa.types.is_timestamp(f.type) or f.name == "event_id"]
     texts = [f.name for f in fields if f.name not in steps]
@@ -197,7 +217,9 @@ def _write_table(frame: pd.DataFrame, path: Path) -> None:
     )
 
 
-def _write_settings(folder: Path, world: str, seed: int, customers: int, respond: str) -> None:
+def _write_settings(
+    folder: Path, world: str, customers: int, seed: int, with_faults: bool, respond: str
+) -> None:
     settings = {
         "name": world,
         "title": TITLES[world],
@@ -206,9 +228,11 @@ def _write_settings(folder: Path, world: str, seed: int, customers: int, respond
         "time_zone": "UTC",
         "conversion": list(c.CONVERSION),
         "licence": "CC0-1.0",
-        "source": f"simulated: cxlib.world.simulate({customers}, seed={seed}, world='{world}', respond='{respond}')",
+        "source": f"cxlib.world.simulate({customers}, {seed}, '{world}', {with_faults}, '{respond}')",
     }
-    (folder / "study.yaml").write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    (folder / "study.yaml").write_text(
+        yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), encoding="utf-8"
+    )
     known = TRUTH / f"{world}.parquet"
     if known.exists():
         shutil.copyfile(known, folder / "truth.parquet")

@@ -46,10 +46,27 @@ def test_nulls_stay_null() -> None:
     assert times(null, "file").isna().all()
 
 
-@pytest.mark.parametrize("wrong", ["13/05/2018 10:00", "2018-05-13", "2018-13-01 00:00:00", "soon"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "13/05/2018 10:00",
+        "2018-05-13",
+        "2018-13-01 00:00:00",
+        "2018-02-30 00:00:00",
+        "2018-05-13 10:00:00Z",
+        "soon",
+    ],
+)
 def test_a_time_in_another_layout_is_an_error_not_a_guess(wrong: str) -> None:
     with pytest.raises(CxValueError, match="are not times written"):
         times(pd.Series(["2018-05-13 10:00:00", wrong], name="ts"), "orders.csv")
+
+
+def test_a_fraction_of_a_second_is_kept() -> None:
+    """The first public release of the Olist files writes milliseconds."""
+    text = pd.Series(["2018-08-29 02:00:24.000", "2018-08-29 02:00:24", "2018-08-29 02:00:24.000001"])
+    whole_second = pd.Timestamp(2018, 8, 29, 2, 0, 24)
+    assert times(text, "file").tolist() == [whole_second, whole_second, whole_second + pd.Timedelta(1, "us")]
 
 
 def test_a_file_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) -> None:

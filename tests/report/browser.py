@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import websocket
 
@@ -73,8 +73,9 @@ class Browser:
 
     def open(self, path: Path, **how: Any) -> Page:
         """A page opened from its file, loaded and laid out; `how` as `Page`."""
-        with urlopen(f"http://127.0.0.1:{self._port}/json/list") as answer:
-            target = next(entry for entry in json.load(answer) if entry["type"] == "page")
+        new = Request(f"http://127.0.0.1:{self._port}/json/new?about:blank", method="PUT")
+        with urlopen(new) as answer:
+            target = json.load(answer)
         return Page(target["webSocketDebuggerUrl"], path, **how)
 
     def __enter__(self) -> Browser:
@@ -93,16 +94,24 @@ class Browser:
 class Page:
     """One open page; `requests` holds every address it asked for, but its own and data: addresses."""
 
-    def __init__(self, address: str, path: Path, dark: bool = False, width: int = 1200, media: str = ""):
+    def __init__(
+        self,
+        address: str,
+        path: Path,
+        dark: bool = False,
+        width: int = 1200,
+        media: str = "",
+        policy: bool = False,
+    ):
         self._socket = websocket.create_connection(address, timeout=SECONDS)
         self._ids = itertools.count(1)
         self._events: list[dict[str, Any]] = []
         self.uri = path.resolve().as_uri()
         for domain in ("Network", "Page", "Runtime"):
             self.call(f"{domain}.enable")
-        # The network is cut as well: a page that asks is found out by the log, and gets nothing.
         self.call("Network.setCacheDisabled", cacheDisabled=True)
-        self.call("Page.setBypassCSP", enabled=True)  # else the policy hides the request a page would make
+        # Without its policy, unless asked for: the policy would hide the request a page wants to make.
+        self.call("Page.setBypassCSP", enabled=not policy)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", media=media, features=[scheme])
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
@@ -140,6 +149,12 @@ class Page:
         sent = (m["params"] for m in self._events if m.get("method") == "Network.requestWillBeSent")
         asked = [params["request"]["url"] for params in sent]
         return [url for url in asked if url.split("#")[0] != self.uri and not url.startswith("data:")]
+
+    @property
+    def blocked(self) -> int:
+        """Requests that the page's own content-security policy stopped."""
+        failed = (m["params"] for m in self._events if m.get("method") == "Network.loadingFailed")
+        return sum(params.get("blockedReason") == "csp" for params in failed)
 
     def axe(self, script: Path) -> list[str]:
         """Accessibility violations, as `rule: where`."""

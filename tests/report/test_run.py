@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import sys
 from pathlib import Path
 
 import nbformat
@@ -97,13 +99,23 @@ def test_an_unknown_parameter_is_an_error() -> None:
 
 
 def test_a_kernel_runs_this_interpreter_with_one_thread_in_an_empty_folder(tmp_path: Path) -> None:
-    source = "import os, sys\n(sys.executable, os.environ['OMP_NUM_THREADS'], os.getcwd(), 'MPLBACKEND' in os.environ)"
+    source = "import os, sys\n(sys.executable, os.environ['OMP_NUM_THREADS'], os.getcwd())"
     executed = run.execute("00", new_notebook(cells=[code(source)]), tmp_path)
-    import sys
-
-    found = eval(executed.cells[0].outputs[0].data["text/plain"])
-    assert found[:3] == (sys.executable, "1", str(tmp_path.resolve()))
+    found = ast.literal_eval(executed.cells[0].outputs[0].data["text/plain"])
+    assert found == (sys.executable, "1", str(tmp_path.resolve()))
     assert "execution" not in executed.cells[0].metadata
+
+
+def test_an_environment_variable_of_ours_keeps_meaning_the_same_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mirror").mkdir()
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CXLIB_DATA_MIRROR", "mirror")
+    book = new_notebook(cells=[code("import os\nos.path.isdir(os.environ['CXLIB_DATA_MIRROR'])")])
+    executed = run.execute("00", book, tmp_path / "work")
+    assert executed.cells[0].outputs[0].data["text/plain"] == "True"
 
 
 def write(folder: Path, **books: list[NotebookNode]) -> list[Path]:

@@ -135,7 +135,7 @@ def test_the_check_finds(notebooks: Path, old: str, new: str, says: str) -> None
     assert says in wrong(notebooks)
 
 
-def test_the_check_finds_a_notebook_edited_by_hand_one_missing_and_one_without_source(
+def test_the_check_finds_notebooks_edited_by_hand_missing_or_without_source(
     notebooks: Path,
 ) -> None:
     assert "has no notebook yet" in wrong(notebooks)
@@ -156,14 +156,10 @@ def test_an_output_in_a_cell_that_is_not_checked_is_found(notebooks: Path) -> No
 
 
 def test_too_few_words_are_advice_and_nothing_wrong(notebooks: Path) -> None:
-    edit(
-        notebooks,
-        "It is worked out here, in one line, and compared whenever the notebook is tested again.",
-        "",
-    )
+    edit(notebooks, "1 + 1\n", "1 + 1\n\n# %%\na = 1\nb = 2\nc = 3\nd = 4\n")
     store(notebooks, quiet=True)
     assert wrong(notebooks) == ""
-    assert "words a line of code" in str(sources.check(notebooks)[0])
+    assert "words a line of code, not 10 to 25" in str(sources.check(notebooks)[0])
 
 
 def test_a_failing_cell_stores_nothing(notebooks: Path) -> None:

@@ -1,0 +1,184 @@
+# %% [markdown]
+# # How do customers travel, and where does it hurt?
+#
+# Every contact of every customer, in order, on one log. From it we count how far customers get, what follows what, where visits end, how people change channel, and which channels stand on the way to a purchase. Each number carries an interval that knows customers come back: fifty folds of customers, not fifty thousand independent clicks.
+#
+# | | |
+# |---|---|
+# | **Reading time** | 30 minutes, exercises 20 more |
+# | **You need** | a study with `touchpoints`; stages and channels from its `catalog` |
+# | **Before this** | `01_data_collection`: is the data good enough to count on? |
+# | **After this** | `04_personalization_experiments`: what to change, and for whom |
+
+# %% tags=["parameters"]
+STUDY = "demo"
+
+# %% tags=["hide-code"]
+import cxlib as cx
+
+study = cx.open_study(STUDY)
+
+# %% [markdown] tags=["summary"]
+# ## In short
+
+# %% tags=["summary", "checked"]
+cx.journeys.summary(study)
+
+# %% [markdown]
+# ## How far do customers get?
+#
+# A funnel over the four stages of a journey. A customer counts at a step if an event of that stage comes *after* their earliest match of the step before; other events may lie between. People are counted, not clicks.
+
+# %%
+funnel = cx.journeys.funnel(study)
+cx.journeys.plots.funnel(funnel)
+
+# %% tags=["claim", "checked"]
+funnel.claim()
+
+# %% tags=["checked"]
+funnel
+
+# %% [markdown]
+# > **Read this:** the bar is the share of everyone who began; the grey figure beside it is the share of the step before. The step that loses the largest share is where a better experience has the most customers to win.
+#
+# > **How this misleads:** whoever began last week has not had the time to finish, and counts as lost. Somebody who enters at a later stage, straight into a shop for instance, is not in the funnel at all. A loss is not a failure either: many were never going to buy.
+
+# %% [markdown]
+# ## What happens first, second, third?
+#
+# The step matrix: at a customer's first event, second event and so on, which share is where. Each column adds up to all customers; those with no further event stay in *has ended*.
+
+# %% tags=["thumbnail"]
+steps = cx.journeys.steps(study, n=10)
+cx.journeys.plots.steps(steps)
+
+# %% tags=["claim", "checked"]
+steps.claim()
+
+# %% [markdown]
+# > **Read this:** the left edge shows how journeys begin; the bottom row how fast they end. A row that stays dark is a touchpoint that customers keep coming back to.
+#
+# > **How this misleads:** step 5 of a customer with six events and step 5 of one with sixty are different moments of a life. The matrix describes beginnings well and endings badly.
+
+# %% [markdown]
+# ## What follows what?
+#
+# For each touchpoint, where the same customer is seen next, however long that takes. Rows add up to 100 %, the end included.
+
+# %%
+transitions = cx.journeys.transitions(study)
+cx.journeys.plots.moves(transitions, "What follows what (% of what follows)")
+
+# %% tags=["claim", "checked"]
+transitions.claim()
+
+# %% [markdown]
+# > **Read this:** dark cells on the diagonal are repetitions: browsing, or somebody stuck. Dark cells off it are habits that a journey template should respect rather than fight.
+#
+# > **How this misleads:** the next event may be a minute or a month away, and a newsletter that happens to arrive in between becomes "what follows". Touchpoints that few customers meet have wide intervals, and cells on fewer than ten events are left blank.
+
+# %% [markdown]
+# ## Where do visits end?
+#
+# A visit is a run of events without a pause of thirty minutes. Contacts that the company began neither continue nor end one. The exit rate is the share of a touchpoint's events that are the last of their visit.
+
+# %%
+drop_off = cx.journeys.drop_off(study)
+purchases = cx.journeys.conversions(study)
+cx.journeys.plots.drop_off(drop_off, purchases)
+
+# %% tags=["claim", "checked"]
+drop_off.claim()
+
+# %% [markdown]
+# > **Read this:** compare like with like: one product page with another, one help channel with another. The place with the highest *rate* is seldom the place with the most *losses*; the table behind the figure has both.
+#
+# > **How this misleads:** an exit is not a failure. People leave the support line because they were helped, and the product page because it is late. What harms them is the subject of the pain points, which need more than an exit rate.
+
+# %% [markdown]
+# ## Do customers stay in one channel?
+#
+# Where the next contact of the same customer takes place, by the channel of this one.
+
+# %%
+switches = cx.journeys.switches(study)
+cx.journeys.plots.moves(switches, "Which channel comes next (% of next contacts)")
+
+# %% tags=["claim", "checked"]
+switches.claim()
+
+# %% [markdown]
+# > **Read this:** the diagonal is staying. A busy cell off the diagonal is a hand-off that will happen whether or not the two teams talk to each other.
+#
+# > **How this misleads:** a switch is only seen where both channels know who the customer is. Poor identity coverage looks exactly like loyal single-channel customers.
+
+# %% [markdown]
+# ## Which channels earn their keep?
+#
+# Two exact rules divide the conversions that happened. The first-order Markov chain asks which share of conversions would be lost if every visit to a channel led nowhere, $1 - P_{-c}/P$. The Shapley value of the game "conversions of journeys whose channels all lie in a set" splits each conversion equally over the channels it met.
+
+# %%
+chain = cx.journeys.markov(study)
+split = cx.journeys.shapley(study)
+cx.journeys.plots.attribution(chain, split)
+
+# %% tags=["claim", "checked"]
+chain.claim()
+
+# %% tags=["checked"]
+chain
+
+# %% [markdown]
+# > **Read this:** where the two rules agree within their intervals the picture is at least not an accident of the rule. Where they disagree, the data cannot settle it.
+#
+# > **How this misleads:** neither is causal. A channel that is shown to people who were about to buy anyway gets the credit for it. The honest use is to choose what to *test*, never what to cut.
+
+# %% [markdown] tags=["needs-truth"]
+# ## Did we find what was planted?
+#
+# This study is simulated, so the true shares are known. The truth is that of a clean log of a very large company of the same kind; ours has anonymous visits that were never linked, duplicates and bots on top. The intervals know about chance. They know nothing about faults.
+
+# %%
+score = cx.stats.score(funnel.table(), study.truth("funnel"))
+score.claim()
+
+# %% tags=["checked"]
+cx.stats.score(transitions.table(), study.truth("transitions")).claim()
+
+# %% tags=["checked"]
+cx.stats.score(switches.table(), study.truth("switches")).claim()
+
+# %% tags=["checked"]
+cx.stats.score(chain.removal_effects(), study.truth("markov")).claim()
+
+# %% [markdown]
+# > **Read this:** on clean logs the same intervals hold the truth 19 times in 20 (the proof page shows it). What is missing here is the price of imperfect data, above all of visitors who were never recognised: their journeys are cut in two, and the funnel looks leakier than it is.
+
+# %% [markdown]
+# ## What can this not tell?
+#
+# - **Why.** Counts on a log say where, when and how often. The reasons are in what customers say, and in experiments.
+# - **Who.** All customers are pooled here. A template that fits the average may fit nobody; personas come first.
+# - **Unrecognised people.** A person with two ids is two persons.
+#
+# ### Try it yourself
+#
+# 1. Write a funnel for one channel: `cx.journeys.funnel(study, ["web_product_page", "web_cart", "web_purchase"])`, with your own touchpoints' names.
+# 2. Set `gap="2 h"` in `drop_off`. Which exits were only coffee breaks?
+# 3. Leave one channel out of the paths. Do the removal effects of the others add up to more than before? Why may they?
+
+# %% [markdown]
+# ## Do the numbers agree with each other?
+#
+# Identities that must hold on any study. If one of these fails, do not believe the page.
+
+# %%
+rows = transitions.table().groupby("source")["estimate"].sum()
+assert abs(rows - 1).max() < 1e-9
+assert abs(steps.matrix().sum(axis=1) - 1).max() < 1e-9
+assert funnel.table()["estimate"].is_monotonic_decreasing
+assert abs(chain.table()["estimate"].sum() - chain.conversions) < 1e-6
+
+# %% [markdown]
+# **Keypoints.** Count people, in order, with an interval that knows they return. Look for losses where many customers are, not where a rate is extreme. Treat attribution as a list of things to test.

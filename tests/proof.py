@@ -1,0 +1,402 @@
+"""The long simulations (`make proof`): do our intervals hold the truth as often as they promise?
+
+Each proof draws many small worlds whose truth is known, asks the package for estimates with
+intervals, and counts. Worlds are kept in `.proof/`, named after the code that drew them, so that a
+run can be stopped and resumed; `reports/proof.html` is the page for readers. CI runs the same
+proofs on a few worlds (tests/test_proof.py).
+
+    python -m tests.proof [--worlds N] [--only NAME] [--minutes CPU] [--jobs N] [--out FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import html
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")
+
+import numpy as np
+import pandas as pd
+
+import cxlib as cx
+from cxlib import stats
+
+ROOT = Path(__file__).resolve().parents[1]
+STORE = ROOT / ".proof"
+CHUNK = 10
+LEVEL = 0.95
+
+Band = tuple[float, float]
+CLOSED: Band = (0.92, 0.97)
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A claim about intervals: `draw` makes one world, `bands` says what coverage each result owes.
+
+    A result without a band is shown, not barred. `code` names what, when edited, makes kept worlds
+    worthless; `few` is the number of worlds in CI.
+    """
+
+    name: str
+    chapter: str
+    says: str
+    draw: Callable[[int], pd.DataFrame]
+    bands: dict[str, Band]
+    code: tuple[str, ...]
+    worlds: int = 2000
+    few: int = 20
+    notes: dict[str, str] = field(default_factory=dict)
+
+    def store(self) -> Path:
+        """The folder of this proof's worlds, for the code as it is."""
+        digest = hashlib.blake2b(digest_size=6)
+        for part in (*self.code, __file__):
+            path = ROOT / part
+            for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+                digest.update(file.read_bytes())
+        return STORE / f"{self.name}-{digest.hexdigest()}"
+
+
+# --- draws without a world: the hall's intervals on their own ----------------------------------
+
+
+def _frame(result: str, cells: Iterable[object], interval: stats.Interval, **more: object) -> pd.DataFrame:
+    named = pd.DataFrame({"result": result, "cell": [str(cell) for cell in cells]})
+    return named.assign(estimate=interval.estimate, low=interval.low, high=interval.high, **more)
+
+
+def folds_draw(seed: int) -> pd.DataFrame:
+    """600 customers, about 8 events each, who differ (intraclass correlation .1): shares and a ratio."""
+    rng = np.random.default_rng(seed)
+    truth = np.array([0.5, 0.3, 0.15, 0.04, 0.007, 0.003])
+    own = rng.dirichlet(truth * 9, 600)
+    events = rng.multinomial(rng.poisson(8, 600), own)
+    spent = rng.gamma(2.0, 10.0, 600) * events[:, 0]
+    fold = rng.integers(0, stats.FOLDS, 600)
+    counts = np.zeros((stats.FOLDS, 7))
+    np.add.at(counts, fold, np.column_stack([events, spent]))
+    shares = stats.shares(counts[:, :6])
+    ratio = stats.jackknife(counts, lambda t: t[:, 6] / t[:, 0], scale="log")
+    return pd.concat(
+        [
+            _frame("shares", range(6), shares, truth=truth, expected=600 * 8 * truth),
+            _frame(
+                "ratio",
+                ["spent"],
+                stats.Interval(*(np.atleast_1d(x) for x in ratio)),
+                truth=20.0,
+                expected=2400.0,
+            ),
+        ]
+    )
+
+
+def voice_draw(seed: int) -> pd.DataFrame:
+    """30, 100 and 500 customers who answer one to four times, each near a mind of their own."""
+    rng = np.random.default_rng(seed)
+    p, d = 0.5, 0.2
+    shares = np.array([p, 1 - p - d, d])
+    parts = []
+    for customers in (30, 100, 500):
+        minds = rng.dirichlet(shares * 2, customers)
+        who = np.repeat(np.arange(customers), rng.integers(1, 5, customers))
+        kind = (rng.random((len(who), 1)) > minds[who].cumsum(axis=1)).sum(axis=1)
+        answers = np.array([10, 8, 3])[kind]
+        score = cx.collection.nps(answers, clusters=who)
+        happy = cx.collection.csat(np.array([5, 3, 1])[kind], 1, 5, clusters=who)
+        alone = cx.collection.nps(answers[np.unique(who, return_index=True)[1]])
+        rows = (("nps", score, 100 * (p - d)), ("csat", happy, p), ("nps_once", alone, 100 * (p - d)))
+        for result, one, truth in rows:
+            parts.append((result, customers, one.estimate, one.low, one.high, truth, one.n))
+    columns = ["result", "customers", "estimate", "low", "high", "truth", "expected"]
+    return pd.DataFrame(parts, columns=columns)
+
+
+# --- draws of the simulated company ------------------------------------------------------------
+
+
+def walk_draw(seed: int, faults: bool = False) -> pd.DataFrame:
+    """600 customers of the simulated company, every result of the first walk against its truth."""
+    from cxlib.world import simulate
+
+    world = simulate(600, seed, faults=faults, respond="model" if faults else "all")
+    study = cx.open_study(world.tables)
+    attribution = cx.journeys.markov(study, conversion=("web_purchase", "app_purchase", "store_purchase"))
+    effects = attribution.removal_effects().assign(n=attribution.conversions)
+    tables = {
+        "transitions": cx.journeys.transitions(study).table(),
+        "steps": cx.journeys.steps(study).table(),
+        "switches": cx.journeys.switches(study).table(),
+        "funnel": cx.journeys.funnel(study).table().drop(columns="name"),
+        "markov": effects,
+        "nps": cx.collection.scores(study, "nps").table(),
+    }
+    return pd.concat([_against(name, table, world.truth(name)) for name, table in tables.items()])
+
+
+def _against(result: str, table: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
+    """Every cell of the truth with its estimate; the expected count is the row's n times the truth."""
+    if result == "funnel":  # everybody at step 1 is at step 1: that is no test
+        truth = truth[truth["step"] > 1].drop(columns="name")
+    keys = [column for column in truth.columns if column != "truth"]
+    merged = truth.merge(table, on=keys, how="left")
+    n = merged["n"] if len(keys) == 1 else merged["n"].fillna(merged.groupby(keys[0])["n"].transform("max"))
+    share = 1.0 if result == "nps" else merged["truth"]
+    return pd.DataFrame(
+        {
+            "result": result,
+            "cell": merged[keys].astype(str).agg(" > ".join, axis=1),
+            **{name: merged[name] for name in ("estimate", "low", "high", "truth")},
+            "expected": (n * share).fillna(0.0),
+        }
+    )
+
+
+def faulty_draw(seed: int) -> pd.DataFrame:
+    """The same with duplicates, late events, shared devices, bots and people who do not answer."""
+    return walk_draw(seed, faults=True)
+
+
+WALK = ("cxlib/stats.py", "cxlib/study/log.py", "cxlib/journeys", "cxlib/collection/voice.py", "cxlib/world")
+
+PROOFS = (
+    Proof(
+        "folds",
+        "The hall",
+        "Shares and a ratio from customer folds, where one customer's events resemble each other.",
+        folds_draw,
+        {"shares": CLOSED, "ratio": CLOSED},
+        ("cxlib/stats.py",),
+        few=150,
+    ),
+    Proof(
+        "voice",
+        "The hall",
+        "NPS and satisfaction of 30, 100 and 500 customers who answer one to four times each "
+        "(`nps_once`: one answer each).",
+        voice_draw,
+        {"nps": CLOSED, "csat": CLOSED, "nps_once": CLOSED},
+        ("cxlib/stats.py", "cxlib/collection/voice.py"),
+        few=150,
+    ),
+    Proof(
+        "walk",
+        "Collection and journeys",
+        "Every result of the first walk on 600 customers of the simulated company, the data clean and "
+        "everybody asked answering. Bands: 92 to 97 %; removal effects 90 to 98 %.",
+        walk_draw,
+        {
+            "transitions": CLOSED,
+            "steps": CLOSED,
+            "switches": CLOSED,
+            "funnel": CLOSED,
+            "nps": CLOSED,
+            "markov": (0.90, 0.98),
+        },
+        WALK,
+    ),
+    Proof(
+        "faults",
+        "Collection and journeys",
+        "The same results on the data as they come: duplicates, late events, clock skew, shared devices, "
+        "bots, visits before sign-in, and only some who answer. The intervals know of sampling, not of "
+        "this: the gap is shown, not barred.",
+        faulty_draw,
+        {},
+        WALK,
+        worlds=200,
+        few=3,
+    ),
+)
+
+
+def proof(name: str) -> Proof:
+    """The proof of that name."""
+    return next(one for one in PROOFS if one.name == name)
+
+
+# --- running -----------------------------------------------------------------------------------
+
+
+def base() -> int:
+    """Where seeds begin."""
+    return int(os.environ.get("CXLIB_SEED", "0"))
+
+
+def _fill(name: str, start: int, stop: int) -> float:
+    """Worlds start to stop - 1 into the store, in a process of its own; CPU seconds spent."""
+    began, one = time.process_time(), proof(name)
+    stats.coverage(one.draw, stop - start, base() + start, store=one.store(), chunk=CHUNK)
+    return time.process_time() - began
+
+
+def run(one: Proof, worlds: int, seconds: float, jobs: int, say: Callable[[str], None]) -> stats.Coverage:
+    """Draw what the store lacks, on `jobs` processes, within `seconds` of CPU; then count."""
+    first, store, spent = base(), one.store(), 0.0
+    chunks = [(start, min(start + CHUNK, worlds)) for start in range(0, worlds, CHUNK)]
+    todo = [c for c in chunks if not (store / f"{first + c[0]}-{first + c[1] - 1}.parquet").exists()]
+    done = len(chunks) - len(todo)
+    # A fresh process every few chunks: engines in memory give nothing back.
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), max_tasks_per_child=10) as pool:
+        for place in range(0, len(todo), jobs):
+            if place and spent > seconds:
+                say(f"\n{one.name}: out of its CPU time, goes on next time\n")
+                break
+            waiting = [pool.submit(_fill, one.name, *chunk) for chunk in todo[place : place + jobs]]
+            spent += sum(task.result() for task in waiting)
+            done += len(waiting)
+            say(
+                f"\r{one.name}: {min(done * CHUNK, worlds):,} of {worlds:,} worlds, {spent / 60:.1f} CPU minutes "
+            )
+    say("\n")
+    kept = [c for c in chunks if (store / f"{first + c[0]}-{first + c[1] - 1}.parquet").exists()]
+    return stats.coverage(one.draw, kept[-1][1], first, store=store, chunk=CHUNK, seconds=0.0)
+
+
+def verdicts(one: Proof, bar: stats.Coverage) -> pd.DataFrame:
+    """One row a result: what was promised, what was found, and whether that will do."""
+    table = bar.table().copy()
+    bands = [one.bands.get(name) for name in table["result"]]
+    table["band"] = [f"{100 * b[0]:.0f}-{100 * b[1]:.0f} %" if b else "shown only" for b in bands]
+    table["verdict"] = [
+        ""
+        if b is None
+        else "held"
+        if bar.within(*b, name)
+        else "rejected"
+        if bar.rejects(*b, name)
+        else "outside"
+        for b, name in zip(bands, table["result"], strict=True)
+    ]
+    return table
+
+
+# --- the page ----------------------------------------------------------------------------------
+
+_STYLE = """
+:root{color-scheme:light dark;--ink:#1f2933;--faint:#e4e7eb;--paper:#fff;--quiet:#52606d;--bad:#b42318;--good:#066b4f}
+@media(prefers-color-scheme:dark){:root{--ink:#e4e7eb;--faint:#3e4c59;--paper:#14191f;--quiet:#9aa5b1;--bad:#ff9a8d;--good:#6ee7b7}}
+body{font:16px/1.55 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:60rem;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.6rem}h2{font-size:1.2rem;margin-top:2.2rem}p.quiet,caption{color:var(--quiet)}
+table{border-collapse:collapse;width:100%;margin:.8rem 0}caption{text-align:left;padding-bottom:.3rem}
+th,td{padding:.3rem .6rem;border-bottom:1px solid var(--faint);text-align:right}th:first-child,td:first-child{text-align:left}
+.held{color:var(--good);font-weight:600}.rejected,.outside{color:var(--bad);font-weight:600}
+"""
+
+
+def page(found: list[tuple[Proof, stats.Coverage]]) -> str:
+    """A self-contained page of every proof run."""
+    body = [
+        "<h1>Do the intervals hold what they promise?</h1>",
+        "<p>Each row below was found by simulation: worlds were drawn whose truth is known, the package "
+        "estimated it with its 95 % intervals, and we counted how often these held the truth. Coverage is "
+        f"averaged over the cells with an expected count of at least {stats.ENOUGH}. <em>Held</em>: the coverage lies in the "
+        "band. <em>Outside</em>: it does not, but so little that chance may have done it. <em>Rejected</em>: the whole band "
+        "is ruled out (a binomial test at .001, worlds being the independent units).</p>",
+    ]
+    chapter = ""
+    for one, bar in found:
+        if one.chapter != chapter:
+            chapter = one.chapter
+            body.append(f"<h2>{html.escape(chapter)}</h2>")
+        body.append(_section(one, bar))
+    seed = base()
+    body.append(
+        f'<p class="quiet">cxlib {html.escape(cx.__version__)}, seeds {seed} and up. Made again by <code>make proof</code>, '
+        "which keeps its worlds in <code>.proof</code> and resumes there.</p>"
+    )
+    policy = "default-src 'none'; style-src 'unsafe-inline'"
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Proof: coverage of the intervals</title>'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<style>{_STYLE}</style></head><body><main>{''.join(body)}</main></body></html>"
+    )
+
+
+def _section(one: Proof, bar: stats.Coverage) -> str:
+    heads = [
+        "result",
+        "coverage",
+        "its own range",
+        "band",
+        "verdict",
+        "cells",
+        "worst cell",
+        "mean width",
+        "mean bias",
+    ]
+    rows = []
+    for row in verdicts(one, bar).to_dict("records"):
+        mine = bar.cells[(bar.cells["result"] == row["result"]) & bar.cells["scored"]]
+        values = [
+            html.escape(str(row["result"])),
+            f"{100 * row['estimate']:.1f} %",
+            f"{100 * row['low']:.1f} to {100 * row['high']:.1f} %",
+            html.escape(row["band"]),
+            f'<span class="{row["verdict"]}">{row["verdict"] or "-"}</span>',
+            f"{row['cells']:,}",
+            f"{100 * mine['estimate'].min():.1f} %",
+            f"{row['width']:.4g}",
+            f"{row['bias']:+.2g}",
+        ]
+        rows.append("<tr>" + "".join(f"<td>{value}</td>" for value in values) + "</tr>")
+    head = "".join(f'<th scope="col">{name}</th>' for name in heads)
+    caption = f"{html.escape(one.says)} {bar.worlds:,} worlds."
+    return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run every proof (or `--only` one) and write the page; 1 if a band is not held."""
+    parser = argparse.ArgumentParser(prog="python -m tests.proof", description=__doc__.split("\n")[0])
+    parser.add_argument(
+        "--worlds", type=int, default=int(os.environ.get("CXLIB_WORLDS", "0")), help="worlds a proof"
+    )
+    parser.add_argument("--only", action="append", choices=[one.name for one in PROOFS])
+    parser.add_argument("--minutes", type=float, default=60.0, help="CPU minutes a chapter, at most")
+    parser.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, 4))
+    parser.add_argument("--out", type=Path, default=ROOT / "reports" / "proof.html")
+    asked = parser.parse_args(arguments)
+    left: dict[str, float] = {}
+    found = []
+    for one in PROOFS:
+        if asked.only and one.name not in asked.only:
+            continue
+        budget = left.setdefault(one.chapter, 60 * asked.minutes)
+        worlds = min(asked.worlds or one.worlds, one.worlds)
+        began = _cpu()
+        bar = run(one, worlds, budget, max(asked.jobs, 1), sys.stderr.write)
+        left[one.chapter] = budget - (_cpu() - began)
+        found.append((one, bar))
+    asked.out.parent.mkdir(parents=True, exist_ok=True)
+    aside = asked.out.with_suffix(f".{os.getpid()}.tmp")
+    aside.write_text(page(found), encoding="utf-8")
+    aside.replace(asked.out)
+    failed = 0
+    for one, bar in found:
+        table = verdicts(one, bar)
+        failed += int(table["verdict"].isin(["rejected", "outside"]).sum())
+        sys.stdout.write(f"\n{one.name}: {bar.worlds:,} worlds\n")
+        sys.stdout.write(table.drop(columns=["trials"]).round(4).to_string(index=False) + "\n")
+    sys.stdout.write(f"\n{asked.out}\n")
+    return 1 if failed else 0
+
+
+def _cpu() -> float:
+    mine = os.times()
+    return mine.user + mine.system + mine.children_user + mine.children_system
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
