@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except CxError as error:
         print(f"cx: {error}", file=sys.stderr)
     except KeyboardInterrupt:
-        print("cx: stopped; nothing was written", file=sys.stderr)
+        print("cx: stopped", file=sys.stderr)
     except BrokenPipeError:  # `cx studies | head`: who reads has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1
@@ -126,7 +126,8 @@ def _about(study: Study) -> tuple[About, set[str]]:
 
     has = set(study.tables) | ({"truth"} if study.truths else set())
     rows = ", ".join(f"{table} {count:,}" for table, count in study.findings.rows.items())
-    return About(study.name, study.title, {**study.provenance, "rows": rows}), has
+    provenance = {label: text for label, text in study.provenance.items() if label != "cxlib"}
+    return About(study.name, study.title, {**provenance, "rows": rows}), has
 
 
 def _file_name(name: str) -> str:

@@ -12,6 +12,7 @@ contract are kept and carried. `findings` compiles the whole check of a table to
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,13 +22,19 @@ import ibis.expr.types as ir
 
 from cxlib.errors import CxLookupError, CxValueError, did_you_mean
 
+CURRENCY = r"^[A-Z]{3}$"
 STAGES = ("awareness", "engagement", "transaction", "retention")
 EARLIEST = datetime.datetime(1990, 1, 1)
 
 # ISO 4217 currencies whose minor unit is not a hundredth.
 EXPONENTS = {
-    **dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0),
-    **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
+    code: exponent
+    for exponent, codes in (
+        (0, "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"),
+        (3, "BHD IQD JOD KWD LYD OMR TND"),
+        (4, "CLF UYW"),
+    )
+    for code in codes.split()
 }
 
 KINDS = {
@@ -40,7 +47,13 @@ KINDS = {
     "money": "int64",
     "flag": "boolean",
 }
-SAYS = {"time": "a time", "number": "a number", "integer": "a whole number", "money": "an amount", "flag": "true or false"}  # fmt: skip
+SAYS = {
+    "time": "a time",
+    "number": "a number",
+    "integer": "a whole number",
+    "money": "an amount",
+    "flag": "true or false",
+}
 
 
 @dataclass(frozen=True)
@@ -70,7 +83,9 @@ class Table:
             if column.name == name:
                 return column
         names = [c.name for c in self.columns]
-        raise CxLookupError(f"{self.name} has no column `{name}` in the contract; it has: {', '.join(names)}.")
+        raise CxLookupError(
+            f"{self.name} has no column `{name}` in the contract; it has: {', '.join(names)}."
+        )
 
     @property
     def required(self) -> list[str]:
@@ -227,18 +242,27 @@ class Settings:
         known = list(cls.__dataclass_fields__)
         for entry in values:
             if entry not in known:
+                hint = did_you_mean(str(entry), known)
                 raise CxValueError(
-                    f"{where} has an unknown entry `{entry}`.{did_you_mean(str(entry), known)} Known: {', '.join(known)}."
+                    f"{where} has an unknown entry `{entry}`.{hint} Known: {', '.join(known)}."
                 )
         kept: dict[str, Any] = {}
         for entry, value in values.items():
-            if entry in ("conversion", "notes"):
-                kept[entry] = tuple(str(v) for v in ([value] if isinstance(value, str) else value or []))
-            else:
-                kept[entry] = str(value)
+            if entry in ("conversion", "notes") and isinstance(value, list):
+                kept[entry] = tuple(str(v) for v in value)
+            elif isinstance(value, (list, Mapping)):
+                raise CxValueError(f"{where}: {entry} must be one value, not a list: write `{entry}: ...`.")
+            elif value is not None:
+                kept[entry] = (str(value),) if entry in ("conversion", "notes") else str(value)
         settings = cls(**kept)
         if settings.money not in ("", "major", "minor"):
-            raise CxValueError(f"{where}: money is `{settings.money}`; write `money: major` or `money: minor`.")
+            raise CxValueError(
+                f"{where}: money is `{settings.money}`; write `money: major` or `money: minor`."
+            )
+        if settings.currency and not re.match(CURRENCY, settings.currency):
+            raise CxValueError(
+                f"{where}: currency is `{settings.currency}`; write an ISO 4217 code such as EUR."
+            )
         if len(settings.delimiter) != 1:
             raise CxValueError(f"{where}: delimiter must be one character, not `{settings.delimiter}`.")
         return settings
@@ -298,15 +322,35 @@ class Findings:
 def typed(raw: ir.Table, table: Table, settings: Settings) -> ir.Table:
     """The table with each contract column cast to its kind; what cannot be cast becomes null."""
     return raw.mutate(
-        **{c.name: _cast(raw, c, settings) for c in table.columns if c.name in raw.columns and not _fits(raw, c, settings)}
+        **{
+            c.name: _cast(raw, c, settings)
+            for c in table.columns
+            if c.name in raw.columns and not _fits(raw, c, settings)
+        }
     )
 
 
 def complete(table: ir.Table, spec: Table) -> ir.Table:
-    """The table with the contract's absent optional columns added as nulls, contract columns first."""
+    """The table with blank text as null, times without a zone (they are UTC), and the contract's absent
+    optional columns added as nulls; contract columns first."""
+    table = _plain(table, spec)
     absent = {c.name: ibis.null(KINDS[c.kind]) for c in spec.columns if c.name not in table.columns}
     further = [name for name in table.columns if name not in {c.name for c in spec.columns}]
     return table.mutate(**absent)[[*(c.name for c in spec.columns), *further]]
+
+
+def _plain(table: ir.Table, spec: Table) -> ir.Table:
+    """Blank text as null and UTC times without their zone: what costs too little to be stored."""
+    plain: dict[str, ir.Value] = {}
+    for column in spec.columns:
+        value: Any = table[column.name] if column.name in table.columns else None
+        if value is None:
+            continue
+        if value.type().is_string() and not column.required:
+            plain[column.name] = value.nullif("")
+        if value.type().is_timestamp() and value.type().timezone is not None:
+            plain[column.name] = value.cast("timestamp(6)")
+    return table.mutate(**plain)
 
 
 def _fits(raw: ir.Table, column: Column, settings: Settings) -> bool:
@@ -317,7 +361,8 @@ def _fits(raw: ir.Table, column: Column, settings: Settings) -> bool:
     if column.kind in ("id", "text"):
         return has.is_string()
     if column.kind == "time":
-        return has.is_timestamp() and has.timezone is None and settings.time_zone == "UTC"
+        fine = has.is_timestamp() and has.timezone is None and (has.scale or 6) <= 6
+        return fine and settings.time_zone == "UTC"
     if column.kind == "number":
         return has.is_float64()
     if column.kind == "flag":
@@ -337,21 +382,26 @@ def _cast(raw: ir.Table, column: Column, settings: Settings) -> ir.Value:
             text = value.strip().lower()
             truth = text.isin(["true", "t", "yes", "y", "1"])
             return ibis.cases((truth, True), (text.isin(["false", "f", "no", "n", "0"]), False), else_=None)
-        return value.cast("boolean") if has.is_numeric() or has.is_boolean() else ibis.null("boolean")
+        if has.is_numeric():
+            return ibis.cases((value == 1, True), (value == 0, False), else_=None)
+        return value if has.is_boolean() else ibis.null("boolean")
     if not (has.is_string() or has.is_numeric()):
         return ibis.null(KINDS[column.kind])
     if column.kind == "number":
         return _finite(value)
-    exact = value.try_cast("decimal(38, 6)")
+    # A float by its shortest text: 2.675 is meant, not 2.67499999999999982236431605997495353221893310546875.
+    exact = (value.cast("string") if has.is_floating() else value).try_cast("decimal(31, 12)")
     if column.kind == "money":
         return _minor_units(exact, raw, settings)
-    return (exact == exact.floor()).ifelse(exact.cast("int64"), ibis.null("int64"))
+    return _whole(exact)
 
 
 def _time(value: Any) -> ir.Value:
     """A time in UTC; text must be ISO 8601 (YYYY-MM-DD, then the time), which has one reading only."""
     if value.type().is_string():
-        iso = value.strip().re_search(r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?\s?(Z|[+-]\d{2}:?\d{2})?)?$")
+        iso = value.strip().re_search(
+            r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?\s?(Z|[+-]\d{2}(:?\d{2})?)?)?$"
+        )
         return iso.ifelse(value.strip(), ibis.null("string")).try_cast("timestamp('UTC', 6)")
     if value.type().is_timestamp() or value.type().is_date():
         return value.cast("timestamp('UTC', 6)")
@@ -363,22 +413,27 @@ def _finite(value: Any) -> ir.Value:
     return (number.isnan() | number.isinf()).ifelse(ibis.null("float64"), number)
 
 
+def _whole(exact: Any) -> ir.Value:
+    return (exact == exact.floor()).ifelse(exact.try_cast("int64"), ibis.null("int64"))
+
+
 def _minor_units(exact: Any, raw: ir.Table, settings: Settings) -> ir.Value:
     """Integer minor units; with `money: major`, by the currency's exponent, halves to even."""
     if settings.money != "major":
-        return (exact == exact.floor()).ifelse(exact.cast("int64"), ibis.null("int64"))
+        return _whole(exact)
     currency: Any = ibis.literal(settings.currency)
     if "currency" in raw.columns:
-        currency = ibis.coalesce(raw["currency"].cast("string"), settings.currency)
+        named: Any = raw["currency"].cast("string")
+        currency = ibis.coalesce(named.nullif(""), settings.currency)
     power: Any = ibis.cases(
         *(
             (currency.isin([c for c, e in EXPONENTS.items() if e == exponent]), 10**exponent)
-            for exponent in (0, 3)
+            for exponent in (0, 3, 4)
         ),
         else_=100,
     )
-    scaled = exact * power.cast("decimal(10, 0)")
-    below = scaled.floor().cast("int64")
+    scaled = exact * power.cast("decimal(5, 0)")
+    below = scaled.floor().try_cast("int64")
     rest = scaled - scaled.floor()
     up = (rest > 0.5) | ((rest == 0.5) & (below % 2 != 0))
     return below + up.cast("int64")
@@ -412,8 +467,9 @@ def findings(
         for name in table.required
         if name not in raw.columns
     ]
+    found += _misnamed(raw, table)
     if table.name == "touchpoints" and not {"customer_id", "anonymous_id"} & set(raw.columns):
-        advice = "Name the person in at least one of the two."
+        advice = f"Name the person in at least one of the two. The table has: {', '.join(raw.columns[:12])}."
         found.append(Finding(table.name, "customer_id", "neither customer_id nor anonymous_id", 0, advice))
     if table.name == "touchpoints" and "catalog" not in others:
         for name in ("channel", "stage"):
@@ -436,7 +492,15 @@ def findings(
             shown = rule.column if rule.column in raw.columns else ""
             examples = _examples(both.filter(rule.broken), f"{shown}__raw", fetch) if shown else ()
             found.append(
-                Finding(table.name, rule.column, rule.problem, int(counts[f"r{i}"]), rule.advice, examples, rule.blocks)
+                Finding(
+                    table.name,
+                    rule.column,
+                    rule.problem,
+                    int(counts[f"r{i}"]),
+                    rule.advice,
+                    examples,
+                    rule.blocks,
+                )
             )
     if "keys" in counts and counts["keyed"] > counts["keys"]:
         repeated = both.filter(ibis.and_(*(both[k].notnull() for k in key)))
@@ -444,12 +508,23 @@ def findings(
         advice = "Keep one row for each, or give each event its own id."
         examples = _examples(twice.mutate(key__raw=_joined(twice, key, ", ")), "key__raw", fetch)
         extra = int(counts["keyed"] - counts["keys"])
-        found.append(Finding(table.name, ", ".join(key), "repeat a key that must be unique", extra, advice, examples))
+        found.append(
+            Finding(table.name, ", ".join(key), "repeat a key that must be unique", extra, advice, examples)
+        )
     if not counts["rows"]:
-        advice = "Add rows, or take the table away; it is treated as absent."
         alone = table.name == "touchpoints" or not others
+        advice = "Add rows, or take the table away." if alone else "It is treated as absent."
         found.append(Finding(table.name, "", "the table has no rows", 0, advice, blocks=alone))
     return int(counts["rows"]), found
+
+
+def _misnamed(raw: ir.Table, table: Table) -> Iterator[Finding]:
+    """Columns that differ from the contract's in case, blanks or hyphens only: taken as further ones they
+    would be lost without a word."""
+    for given in raw.columns:
+        name = given.strip().lower().replace(" ", "_").replace("-", "_")
+        if name != given and any(c.name == name for c in table.columns):
+            yield Finding(table.name, name, f"the column is named `{given}`", 0, f"Rename it to `{name}`.")
 
 
 def _missing_advice(table: Table, name: str, raw: ir.Table) -> str:
@@ -462,14 +537,25 @@ def _beside(
 ) -> tuple[ir.Table, dict[str, str]]:
     """Typed columns, the raw ones beside them (`x__raw`), and one match column for each table referred to."""
     given = raw.mutate(**{f"{c.name}__raw": raw[c.name] for c in table.columns if c.name in raw.columns})
-    both = typed(given, table, settings)
+    both = _plain(typed(given, table, settings), table)
     parents = {}
     for column in table.columns:
-        if column.refers in others and column.name in raw.columns and column.name in others[column.refers].columns:
+        if (
+            column.refers in others
+            and column.name in raw.columns
+            and column.name in others[column.refers].columns
+        ):
             parent = others[column.refers]
-            known = parent.select(**{f"{column.name}__known": parent[column.name].cast("string")}).distinct()
+            name = parent[column.name].cast("string")
+            beside = (
+                [n for n in ("channel", "stage") if n in parent.columns] if column.refers == "catalog" else []
+            )
+            # One row for each name, whatever the parent holds: a join must not multiply rows.
+            known = parent.group_by(**{f"{column.name}__known": name}).aggregate(
+                **{f"{n}__catalog": parent[n].cast("string").max() for n in beside}
+            )
             joined = both.left_join(known, both[column.name].cast("string") == known[f"{column.name}__known"])
-            both = joined.select(*both.columns, f"{column.name}__known")
+            both = joined.select(*both.columns, *known.columns)
             parents[column.name] = column.refers
     return both, parents
 
@@ -483,7 +569,7 @@ def _rules(
             continue
         value: Any = both[name]
         given: Any = both[f"{name}__raw"]
-        empty = given.isnull() | (given.strip() == "") if given.type().is_string() else given.isnull()
+        empty = _empty(given)
         if not _fits(raw, column, settings):
             yield _Rule(name, *_unreadable(column, given, settings), broken=~empty & value.isnull())
         elif column.kind == "number":
@@ -493,7 +579,11 @@ def _rules(
             yield _Rule(name, "empty, and must not be", f"It is {column.meaning}.", broken=empty)
         if column.allowed:
             advice = f"Allowed: {', '.join(column.allowed)}."
-            yield _Rule(name, "not an allowed value", advice, broken=value.notnull() & ~value.isin(column.allowed))
+            yield _Rule(
+                name, "not an allowed value", advice, broken=value.notnull() & ~value.isin(column.allowed)
+            )
+        elif given.type().is_string() and column.kind in ("id", "key", "text"):
+            yield from _text_rules(column, given)
         if column.kind == "time":
             # ibis.now() would make the check's answer depend on the engine's clock and zone.
             last = datetime.datetime.now(datetime.UTC).replace(tzinfo=None) + datetime.timedelta(days=1)
@@ -514,6 +604,27 @@ def _rules(
             yield _Rule(name, "money without a currency", advice, broken=money.notnull() & nameless)
 
 
+def _empty(given: Any) -> Any:
+    return given.isnull() | (given.strip() == "") if given.type().is_string() else given.isnull()
+
+
+def _text_rules(column: Column, given: Any) -> Iterator[_Rule]:
+    """Text that is not what it seems: names that differ by a blank, ids that have been floats."""
+    if column.kind in ("id", "key"):
+        # The cheap test first; GA's 123.456 ids must pass, and so must hashes such as 12e5.
+        spoilt = (given.endswith(".0") | given.contains("E+")) & given.re_search(
+            r"^-?\d+(\.0|(\.\d+)?E\+\d+)$"
+        )
+        advice = "Export ids as text: as numbers they lose digits."
+        yield _Rule(column.name, "written as a decimal number", advice, broken=spoilt)
+    if column.kind in ("id", "key") or column.name in ("touchpoint", "channel", "question", "currency"):
+        outside = given.startswith(" ") | given.endswith(" ")
+        yield _Rule(column.name, "begins or ends with a blank", "Trim it.", broken=outside)
+    if column.name == "currency":
+        yield _Rule("currency", "not an ISO 4217 code", "Write three capitals, such as EUR.",
+                    broken=(given != "") & ~given.re_search(CURRENCY))  # fmt: skip
+
+
 def _unreadable(column: Column, given: Any, settings: Settings) -> tuple[str, str]:
     if column.kind == "money":
         if settings.money == "major":
@@ -523,7 +634,10 @@ def _unreadable(column: Column, given: Any, settings: Settings) -> tuple[str, st
             "Write integers, or put `money: major` into study.yaml to have decimals converted.",
         )
     if column.kind == "time":
-        return "not a time", "Write ISO 8601: 2026-03-31 or 2026-03-31T18:30:00, with Z or an offset if not UTC."
+        return (
+            "not a time",
+            "Write ISO 8601: 2026-03-31 or 2026-03-31T18:30:00, with Z or an offset if not UTC.",
+        )
     if column.kind in ("id", "key", "text"):
         advice = "Store ids as text or integers: a float loses digits and gains a `.0`."
         return f"stored as {given.type()}, not as text", advice
@@ -544,12 +658,17 @@ def _orphans(both: ir.Table, table: Table, name: str, parent: str, raw: ir.Table
 
 
 def _touchpoint_rules(both: ir.Table, raw: ir.Table, parents: Mapping[str, str]) -> Iterator[_Rule]:
-    ids = [both[name] for name in ("customer_id", "anonymous_id") if name in raw.columns]
+    ids = [both[f"{name}__raw"] for name in ("customer_id", "anonymous_id") if name in raw.columns]
     if ids:
-        nobody = ibis.and_(*((i.isnull() | (i == "")) for i in ids))
+        nobody = ibis.and_(*(_empty(i) for i in ids))
         yield _Rule(
             "customer_id", "neither customer_id nor anonymous_id", "Name the person in one of them.", nobody
         )
+    for name in ("channel", "stage"):
+        if name in raw.columns and f"{name}__catalog" in both.columns:
+            differs: Any = both[name] != both[f"{name}__catalog"]
+            advice = "The touchpoint's own counts; mend one if it is wrong."
+            yield _Rule(name, "differs from the catalog's", advice, broken=differs, blocks=False)
     if "touchpoint" not in parents:
         for name in ("channel", "stage"):
             if name in raw.columns:
@@ -566,4 +685,6 @@ def _joined(table: ir.Table, columns: list[str], by: str = "\x1f") -> Any:
 
 def _examples(broken: ir.Table, column: str, fetch: Fetch) -> tuple[str, ...]:
     rows = fetch(broken.select(example=broken[column].cast("string")).distinct().order_by("example").limit(3))
-    return tuple(f"`{text if len(text) <= 40 else text[:37] + '...'}`" for text in rows["example"].fillna("empty"))
+    return tuple(
+        f"`{text if len(text) <= 40 else text[:37] + '...'}`" for text in rows["example"].fillna("empty")
+    )

@@ -305,7 +305,9 @@ def adjusted_wald_nps(
         net = p_adjusted - d_adjusted
         reach = t * np.sqrt((p_adjusted + d_adjusted - net**2) / (size + 3))
         se = np.sqrt(np.maximum(up + down - (up - down) ** 2, 0.0) / size)
-    return Interval(up - down, np.clip(net - reach, -1, 1), np.clip(net + reach, -1, 1), se)
+    # Pulled towards 0, the interval of one or two answers can miss its own estimate: widen it to hold that.
+    low, high = np.minimum(net - reach, up - down), np.maximum(net + reach, up - down)
+    return Interval(up - down, np.clip(low, -1, 1), np.clip(high, -1, 1), se)
 
 
 def benjamini_hochberg(p: ArrayLike) -> Array:
@@ -518,9 +520,9 @@ def coverage(
     NaN, or a cell missing in a world, does not cover. `base` defaults to CXLIB_SEED.
 
     `store` is a folder that keeps every world, `chunk` worlds a file, written aside and renamed: a
-    run can be stopped and resumed. Name it anew when the draw changes. `seconds` of CPU stop the
-    run early, after whole chunks; the result says how many worlds it has. `progress(done, worlds)`
-    is called after each chunk.
+    run can be stopped and resumed. Name it anew when the draw changes. After `seconds` of CPU
+    nothing more is drawn (but one chunk at least); the result says how many worlds it has.
+    `progress(done, worlds)` is called after each chunk.
 
     >>> def draw(seed):
     ...     x = np.random.default_rng(seed).binomial(60, .4)
@@ -533,18 +535,18 @@ def coverage(
     """
     first = int(os.environ.get("CXLIB_SEED", "0")) if base is None else base
     folder = Path(store) if store is not None else None
-    frames, began, drawn = [], time.process_time(), 0
+    frames: list[pd.DataFrame] = []
+    began = time.process_time()
     for start in range(0, worlds, chunk):
         stop = min(start + chunk, worlds)
         path = folder / f"{first + start}-{first + stop - 1}.parquet" if folder else None
         kept = _kept(path)
         if kept is None:
-            if seconds is not None and drawn and time.process_time() - began > seconds:
+            if seconds is not None and frames and time.process_time() - began > seconds:
                 continue  # later chunks may lie in the store
             kept = pd.concat(
                 [_world(draw, seed) for seed in range(first + start, first + stop)], ignore_index=True
             )
-            drawn += stop - start
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 aside = path.with_name(f"{path.name}.{os.getpid()}.tmp")

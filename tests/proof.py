@@ -13,17 +13,16 @@ from __future__ import annotations
 import argparse
 import hashlib
 import html
+import inspect
 import os
 import sys
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-
-for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ.setdefault(_variable, "1")
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,8 +32,6 @@ from cxlib import stats
 
 ROOT = Path(__file__).resolve().parents[1]
 STORE = ROOT / ".proof"
-CHUNK = 10
-LEVEL = 0.95
 
 Band = tuple[float, float]
 CLOSED: Band = (0.92, 0.97)
@@ -55,13 +52,15 @@ class Proof:
     bands: dict[str, Band]
     code: tuple[str, ...]
     worlds: int = 2000
-    few: int = 20
-    notes: dict[str, str] = field(default_factory=dict)
+    few: int = 12
+    chunk: int = 10
 
     def store(self) -> Path:
         """The folder of this proof's worlds, for the code as it is."""
         digest = hashlib.blake2b(digest_size=6)
-        for part in (*self.code, __file__):
+        for function in (self.draw, walk_draw, _against, _frame):
+            digest.update(inspect.getsource(function).encode())
+        for part in self.code:
             path = ROOT / part
             for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
                 digest.update(file.read_bytes())
@@ -71,7 +70,7 @@ class Proof:
 # --- draws without a world: the hall's intervals on their own ----------------------------------
 
 
-def _frame(result: str, cells: Iterable[object], interval: stats.Interval, **more: object) -> pd.DataFrame:
+def _frame(result: str, cells: Iterable[object], interval: stats.Interval, **more: Any) -> pd.DataFrame:
     named = pd.DataFrame({"result": result, "cell": [str(cell) for cell in cells]})
     return named.assign(estimate=interval.estimate, low=interval.low, high=interval.high, **more)
 
@@ -179,6 +178,7 @@ PROOFS = (
         {"shares": CLOSED, "ratio": CLOSED},
         ("cxlib/stats.py",),
         few=150,
+        chunk=100,
     ),
     Proof(
         "voice",
@@ -189,6 +189,7 @@ PROOFS = (
         {"nps": CLOSED, "csat": CLOSED, "nps_once": CLOSED},
         ("cxlib/stats.py", "cxlib/collection/voice.py"),
         few=150,
+        chunk=100,
     ),
     Proof(
         "walk",
@@ -234,34 +235,34 @@ def base() -> int:
     return int(os.environ.get("CXLIB_SEED", "0"))
 
 
-def _fill(name: str, start: int, stop: int) -> float:
+def _fill(name: str, store: Path, start: int, stop: int) -> float:
     """Worlds start to stop - 1 into the store, in a process of its own; CPU seconds spent."""
     began, one = time.process_time(), proof(name)
-    stats.coverage(one.draw, stop - start, base() + start, store=one.store(), chunk=CHUNK)
+    stats.coverage(one.draw, stop - start, base() + start, store=store, chunk=one.chunk)
     return time.process_time() - began
 
 
-def run(one: Proof, worlds: int, seconds: float, jobs: int, say: Callable[[str], None]) -> stats.Coverage:
+def run(one: Proof, worlds: int, seconds: float, jobs: int, say: Callable[[str], object]) -> stats.Coverage:
     """Draw what the store lacks, on `jobs` processes, within `seconds` of CPU; then count."""
     first, store, spent = base(), one.store(), 0.0
-    chunks = [(start, min(start + CHUNK, worlds)) for start in range(0, worlds, CHUNK)]
-    todo = [c for c in chunks if not (store / f"{first + c[0]}-{first + c[1] - 1}.parquet").exists()]
-    done = len(chunks) - len(todo)
+    chunks = [(start, min(start + one.chunk, worlds)) for start in range(0, worlds, one.chunk)]
+
+    def kept(chunk: tuple[int, int]) -> bool:
+        return (store / f"{first + chunk[0]}-{first + chunk[1] - 1}.parquet").exists()
+
+    todo = [chunk for chunk in chunks if not kept(chunk)]
     # A fresh process every few chunks: engines in memory give nothing back.
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), max_tasks_per_child=10) as pool:
         for place in range(0, len(todo), jobs):
             if place and spent > seconds:
-                say(f"\n{one.name}: out of its CPU time, goes on next time\n")
+                say(f"\n{one.name}: out of its CPU time; the next run goes on from here")
                 break
-            waiting = [pool.submit(_fill, one.name, *chunk) for chunk in todo[place : place + jobs]]
+            waiting = [pool.submit(_fill, one.name, store, *chunk) for chunk in todo[place : place + jobs]]
             spent += sum(task.result() for task in waiting)
-            done += len(waiting)
-            say(
-                f"\r{one.name}: {min(done * CHUNK, worlds):,} of {worlds:,} worlds, {spent / 60:.1f} CPU minutes "
-            )
+            done = one.chunk * sum(kept(chunk) for chunk in chunks)
+            say(f"\r{one.name}: {min(done, worlds):,} of {worlds:,} worlds, {spent / 60:.1f} CPU minutes ")
     say("\n")
-    kept = [c for c in chunks if (store / f"{first + c[0]}-{first + c[1] - 1}.parquet").exists()]
-    return stats.coverage(one.draw, kept[-1][1], first, store=store, chunk=CHUNK, seconds=0.0)
+    return stats.coverage(one.draw, worlds, first, store=store, chunk=one.chunk, seconds=0.0)
 
 
 def verdicts(one: Proof, bar: stats.Coverage) -> pd.DataFrame:
@@ -285,40 +286,47 @@ def verdicts(one: Proof, bar: stats.Coverage) -> pd.DataFrame:
 # --- the page ----------------------------------------------------------------------------------
 
 _STYLE = """
-:root{color-scheme:light dark;--ink:#1f2933;--faint:#e4e7eb;--paper:#fff;--quiet:#52606d;--bad:#b42318;--good:#066b4f}
-@media(prefers-color-scheme:dark){:root{--ink:#e4e7eb;--faint:#3e4c59;--paper:#14191f;--quiet:#9aa5b1;--bad:#ff9a8d;--good:#6ee7b7}}
-body{font:16px/1.55 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:60rem;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.6rem}h2{font-size:1.2rem;margin-top:2.2rem}p.quiet,caption{color:var(--quiet)}
-table{border-collapse:collapse;width:100%;margin:.8rem 0}caption{text-align:left;padding-bottom:.3rem}
-th,td{padding:.3rem .6rem;border-bottom:1px solid var(--faint);text-align:right}th:first-child,td:first-child{text-align:left}
+:root{color-scheme:light dark;--ink:#1f2933;--faint:#e4e7eb;--paper:#fff;--quiet:#52606d}
+:root{--bad:#b42318;--good:#066b4f}
+@media(prefers-color-scheme:dark){
+:root{--ink:#e4e7eb;--faint:#3e4c59;--paper:#14191f;--quiet:#9aa5b1;--bad:#ff9a8d;--good:#6ee7b7}}
+body{font:16px/1.55 system-ui,sans-serif;color:var(--ink);background:var(--paper)}
+main{max-width:62rem;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.6rem}h2{font-size:1.2rem;margin-top:2.2rem}.quiet,caption{color:var(--quiet)}
+.wide{overflow-x:auto}table{border-collapse:collapse;width:100%;margin:.8rem 0}
+caption{text-align:left;padding-bottom:.3rem}
+th,td{padding:.3rem .6rem;border-bottom:1px solid var(--faint);text-align:right}
+th:first-child,td:first-child{text-align:left}
 .held{color:var(--good);font-weight:600}.rejected,.outside{color:var(--bad);font-weight:600}
+"""
+
+_INTRODUCTION = f"""
+<h1>Do the intervals hold what they promise?</h1>
+<p>Each row was found by simulation: worlds were drawn whose truth is known, the package estimated it
+with its 95 % intervals, and we counted how often these held the truth. Coverage is averaged over the
+cells with an expected count of at least {stats.ENOUGH}; a missing or unknown interval counts as a miss.</p>
+<p><em>Held</em>: the coverage lies in the band. <em>Outside</em>: it does not, but by so little that
+chance may have done it. <em>Rejected</em>: the whole band is ruled out (a binomial test at .001 in
+which worlds, not cells, are the independent units). Widths and biases are in the result's own unit:
+shares from 0 to 1, net promoter scores in points.</p>
 """
 
 
 def page(found: list[tuple[Proof, stats.Coverage]]) -> str:
     """A self-contained page of every proof run."""
-    body = [
-        "<h1>Do the intervals hold what they promise?</h1>",
-        "<p>Each row below was found by simulation: worlds were drawn whose truth is known, the package "
-        "estimated it with its 95 % intervals, and we counted how often these held the truth. Coverage is "
-        f"averaged over the cells with an expected count of at least {stats.ENOUGH}. <em>Held</em>: the coverage lies in the "
-        "band. <em>Outside</em>: it does not, but so little that chance may have done it. <em>Rejected</em>: the whole band "
-        "is ruled out (a binomial test at .001, worlds being the independent units).</p>",
-    ]
-    chapter = ""
+    body, chapter = [_INTRODUCTION], ""
     for one, bar in found:
         if one.chapter != chapter:
             chapter = one.chapter
             body.append(f"<h2>{html.escape(chapter)}</h2>")
         body.append(_section(one, bar))
-    seed = base()
     body.append(
-        f'<p class="quiet">cxlib {html.escape(cx.__version__)}, seeds {seed} and up. Made again by <code>make proof</code>, '
-        "which keeps its worlds in <code>.proof</code> and resumes there.</p>"
+        f'<p class="quiet">cxlib {html.escape(cx.__version__)}, seeds from {base()}. Made by '
+        "<code>make proof</code>, which keeps its worlds in <code>.proof</code> and resumes there.</p>"
     )
     policy = "default-src 'none'; style-src 'unsafe-inline'"
     return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Proof: coverage of the intervals</title>'
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Coverage of the intervals</title>'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<style>{_STYLE}</style></head><body><main>{''.join(body)}</main></body></html>"
@@ -326,17 +334,8 @@ def page(found: list[tuple[Proof, stats.Coverage]]) -> str:
 
 
 def _section(one: Proof, bar: stats.Coverage) -> str:
-    heads = [
-        "result",
-        "coverage",
-        "its own range",
-        "band",
-        "verdict",
-        "cells",
-        "worst cell",
-        "mean width",
-        "mean bias",
-    ]
+    heads = ["result", "coverage", "its own range", "band", "verdict"]
+    heads += ["cells", "worst cell", "mean width", "mean bias"]
     rows = []
     for row in verdicts(one, bar).to_dict("records"):
         mine = bar.cells[(bar.cells["result"] == row["result"]) & bar.cells["scored"]]
@@ -354,12 +353,15 @@ def _section(one: Proof, bar: stats.Coverage) -> str:
         rows.append("<tr>" + "".join(f"<td>{value}</td>" for value in values) + "</tr>")
     head = "".join(f'<th scope="col">{name}</th>' for name in heads)
     caption = f"{html.escape(one.says)} {bar.worlds:,} worlds."
-    return f"<table><caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    return (
+        f'<div class="wide" tabindex="0"><table><caption>{caption}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run every proof (or `--only` one) and write the page; 1 if a band is not held."""
-    parser = argparse.ArgumentParser(prog="python -m tests.proof", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m tests.proof", description=(__doc__ or "").split("\n")[0])
     parser.add_argument(
         "--worlds", type=int, default=int(os.environ.get("CXLIB_WORLDS", "0")), help="worlds a proof"
     )

@@ -22,7 +22,7 @@ LOCKS = [
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 OPTIONAL = {"pyspark"}  # installed apart, from requirements-spark.lock
-LOCAL = {"cxlib", "tests"}
+LOCAL = {"cxlib", "tests"} | {path.stem for path in (ROOT / "tests").rglob("*.py")}
 
 
 def canonical(name: str) -> str:

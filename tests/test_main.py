@@ -137,14 +137,52 @@ def test_a_report_on_a_folder_of_ones_own_leaves_out_what_it_lacks_and_says_so(
 ) -> None:
     own = tmp_path / "my data, été"
     own.mkdir()
-    table = pd.read_parquet(ROOT / "data" / "demo" / "touchpoints.parquet")
+    demo = ROOT / "data" / "demo"
+    table = pd.read_parquet(demo / "touchpoints.parquet")
     few = table["customer_id"].isin(table["customer_id"].dropna().unique()[:300])
     table[few].to_csv(own / "touchpoints.csv", index=False)
+    pd.read_parquet(demo / "catalog.parquet").to_csv(own / "catalog.csv", index=False)
+    (own / "study.yaml").write_text((demo / "study.yaml").read_text("utf-8"), "utf-8")
     out = tmp_path / "out"
-    assert main(["report", str(own), "--only", "03", "--out", str(out)]) == 0
+    assert main(["report", str(own), "--only", "03", "--brief", "--out", str(out)]) == 0
     printed = capsys.readouterr().out
     assert "planted truth" in printed
     assert "Left out" in printed
     pages = sorted(path.name for path in out.glob("*.html"))
     assert pages == ["03_journey_templates.html", "index.html"]
-    assert "Not in this report" in (out / pages[0]).read_text("utf-8")
+    page = (out / pages[0]).read_text("utf-8")
+    assert "Not in this report" in page
+    assert "<details" not in page  # a brief has no code
+
+
+SOURCE = """# %% [markdown]
+# # What is one and one?
+#
+# {text}
+
+# %% tags=["parameters"]
+STUDY = "demo"
+
+# %% tags=["checked"]
+1 + 1
+"""
+
+
+def test_notebooks_are_made_run_and_checked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "notebooks" / "src").mkdir(parents=True)
+    source = tmp_path / "notebooks" / "src" / "00_sum.py"
+    source.write_text(SOURCE.format(text="Add them up and see; " * 6), "utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert main(["notebooks", "--check"]) == 1
+    assert "00_sum: has no notebook yet" in capsys.readouterr().out
+    assert main(["notebooks"]) == 0
+    assert main(["notebooks", "--check"]) == 1
+    assert "is checked but stores no output" in capsys.readouterr().out
+    assert main(["notebooks", "--run"]) == 0
+    assert main(["notebooks", "--check"]) == 0
+    assert capsys.readouterr().out.endswith("1 notebooks, 0 things wrong\n")
+    source.write_text(SOURCE.format(text="Something else."), "utf-8")
+    assert main(["notebooks", "--check"]) == 1
+    assert "differs from its source" in capsys.readouterr().out

@@ -1,7 +1,8 @@
 """Readers: one outside format a module; in come its files, out come contract tables.
 
-A reader module declares `SETTINGS` (what a `study.yaml` would say) and `read(files)`, which takes
-file names and paths and returns contract tables. Modules load when they are asked for.
+A reader module declares `FILES` (the names it needs), `SETTINGS` (what a `study.yaml` would say) and
+`read(files)`, which takes file names and paths and returns contract tables. Modules load when they are
+asked for.
 
 >>> reader("olist").SETTINGS["currency"]
 'BRL'
@@ -25,6 +26,7 @@ READERS: dict[str, str] = {"olist": "cxlib.readers.olist"}
 class Reader(Protocol):
     """What a reader module offers."""
 
+    FILES: tuple[str, ...]
     SETTINGS: Mapping[str, Any]
 
     def read(self, files: Mapping[str, Path]) -> dict[str, pd.DataFrame]:
@@ -42,3 +44,15 @@ def reader(name: str) -> Reader:
         known = ", ".join(sorted(READERS))
         raise CxLookupError(f"no reader `{name}`; there are: {known}.{did_you_mean(name, READERS)}")
     return cast(Reader, importlib.import_module(READERS[name]))
+
+
+def recognise(folder: Path) -> str | None:
+    """Name of the reader whose files all lie in a folder, if there is one: somebody's own copy of them.
+
+    >>> recognise(Path("a folder that holds nothing of the kind")) is None
+    True
+    """
+    for name in READERS:
+        if all((folder / file).is_file() for file in reader(name).FILES):
+            return name
+    return None

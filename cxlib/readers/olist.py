@@ -46,6 +46,7 @@ REVIEWS = "olist_order_reviews_dataset.csv"
 CUSTOMERS = "olist_customers_dataset.csv"
 PRODUCTS = "olist_products_dataset.csv"
 SELLERS = "olist_sellers_dataset.csv"
+FILES = (ORDERS, ITEMS, PAYMENTS, REVIEWS, CUSTOMERS, PRODUCTS, SELLERS)
 
 # touchpoint, channel, stage, ownership, mode, who initiates it
 TOUCHPOINTS = [

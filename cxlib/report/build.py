@@ -63,7 +63,7 @@ def build(
             run.set_parameters(name, book, parameters or {})
             executed = run.execute(name, book, workdir, done=bar.update)
             pages.append(html.page(name, executed, about, brief=brief, left_out=left_out))
-        bar.set_description_str(f"{about.name:<28.28}")
+        bar.set_description_str(f"{'all chapters':<28}")
     return _write(pages, about, out, brief=brief, keep=only is not None)
 
 

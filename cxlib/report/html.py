@@ -27,6 +27,7 @@ from cxlib.report.sources import first_line, tags
 from cxlib.report.text import Cleaner, Contents, data_uri, markdown
 
 PACKAGES = ("cxlib", "ibis-framework", "duckdb", "pandas", "numpy", "scipy", "matplotlib")
+WARNED = re.compile(r"^\S.*?:\d+: (\w+Warning: .*?)(\n  .*)?$", re.M)  # where it was raised is of no use here
 IMAGES = ("image/png", "image/jpeg", "image/svg+xml")
 
 
@@ -146,8 +147,10 @@ def _outputs(cell: NotebookNode, made: Page, contents: Contents) -> Markup:
 def _output(output: NotebookNode, cell: NotebookNode, made: Page, contents: Contents) -> Markup:
     """An output as HTML: a figure, else a table or other HTML, else markdown, else text."""
     if output.output_type == "stream":
-        kind = "warning" if output.name == "stderr" else "printed"
-        return Markup('<pre class="{}" tabindex="0">{}</pre>').format(kind, strip_ansi(output.text).rstrip())
+        shown = strip_ansi(output.text).rstrip()
+        if output.name == "stderr":
+            return Markup('<pre class="warning" tabindex="0">{}</pre>').format(WARNED.sub(r"\1", shown))
+        return Markup('<pre class="printed" tabindex="0">{}</pre>').format(shown)
     if output.output_type == "error":
         return Markup('<pre class="warning" tabindex="0">{}: {}</pre>').format(output.ename, output.evalue)
     data = output.data

@@ -33,6 +33,7 @@ SILENT = ("script", "style", "template", "noscript", "iframe", "object", "svg", 
 ATTRIBUTES = ("class", "scope", "colspan", "rowspan", "title", "alt", "href", "src", "role", "aria-label")
 METER = ("min", "max", "value", "low", "high", "optimum")
 NUMBER = re.compile(r"^[+\-−±]?[$€£]?\d[\d,. ]*(%| %)?$|^[-–]$")
+NO_HEAD = re.compile(r"<thead>\s*<tr>(\s*<th[^>]*>\s*</th>)+\s*</tr>\s*</thead>")
 
 
 class Contents(list[tuple[int, str, str]]):
@@ -62,7 +63,7 @@ class _Renderer(mistune.HTMLRenderer):
         return f'<h{level} id="{name}">{text}</h{level}>\n'
 
     def text(self, text: str) -> str:
-        return html.escape(html.unescape(text), quote=False)  # an entity is a character, as CommonMark says
+        return _typeset(html.unescape(text))  # an entity is a character, as CommonMark says
 
     def image(self, text: str, url: str, title: str | None = None) -> str:
         if not url.startswith("data:image/"):
@@ -82,8 +83,14 @@ def markdown(source: str, contents: Contents | None = None) -> Markup:
     parser = mistune.Markdown(renderer=renderer, plugins=[table, math])
     renderer.register("inline_math", lambda _, tex: _mathml(tex, "inline"))
     renderer.register("block_math", lambda _, tex: f"<p>{_mathml(tex, 'block')}</p>\n")
-    body = re.sub(r"<table>", '<div class="table" tabindex="0"><table>', str(parser(source)))
+    body = NO_HEAD.sub("", str(parser(source)))
+    body = body.replace("<table>", '<div class="table" tabindex="0"><table>')
     return Markup(body.replace("</table>", "</table></div>"))
+
+
+def _typeset(text: str) -> str:
+    """Escaped text in which a number and its unit stay on one line."""
+    return re.sub(r"\b(n = [\d,]+|[\d,.]+ %)", r'<span class="one">\1</span>', html.escape(text, quote=False))
 
 
 def _mathml(tex: str, display: str) -> str:
@@ -174,7 +181,7 @@ class Cleaner(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self._silent:
             return
-        self.out.append(html.escape(data, quote=False))
+        self.out.append(_typeset(data) if self._cell is None else html.escape(data, quote=False))
         if self._cell is not None:
             self.rows[-1][-1] += data
 

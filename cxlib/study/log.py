@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 GAP = "30 min"
 FOLDS = 50
 CODED = ("touchpoint", "channel", "stage", "initiated")
+NAMED = ["touchpoint", "channel", "stage", "initiated_by"]
 END = "(end)"
 
 
@@ -110,17 +111,15 @@ def build_log(study: Study, gap: str = GAP, carry: tuple[str, ...] = ()) -> Log:
     if kept is not None:
         return Log(*kept, gap=gap, carry=carry, study=study)
 
-    events = _events(study, carry)
-    persons = study.engine.keep(_persons(events), paths.get("persons"))
-    coding, names, of = _coding(study, events)
-    table = _passed(_coded(events, persons, coding, study), carry)
-    passed = study.engine.keep(table, paths.get("passed"))
-    events_table = study.engine.keep(_with_sessions(passed, pause, carry), paths.get("events"))
+    ids = study.engine.keep(_ids(study))
+    persons = study.engine.keep(_persons(ids), paths.get("persons"))
+    coding, names, of = _coding(study)
+    coded = _coded(study, ids, persons, coding, carry)
+    events = study.engine.keep(_with_sessions(_passed(coded, carry), pause, carry), paths.get("events"))
     if paths:
-        paths["passed"].unlink(missing_ok=True)
         with replacing(paths["names"]) as unfinished:
             unfinished.write_text(json.dumps({"names": names, "of": of}), "utf-8")
-    return Log(events_table, persons, names, of, gap, carry, study)
+    return Log(events, persons, names, of, gap, carry, study)
 
 
 def _microseconds(gap: str) -> int:
@@ -141,7 +140,7 @@ def _paths(study: Study, gap: str, carry: tuple[str, ...]) -> dict[str, Path]:
 
     digest = hashlib.blake2b(json.dumps([gap, carry, _code()]).encode(), digest_size=8).hexdigest()
     folder = study.cache / f"log-{digest}"
-    files = {name: folder / f"{name}.parquet" for name in ("events", "persons", "passed")}
+    files = {name: folder / f"{name}.parquet" for name in ("events", "persons")}
     return files | {"names": folder / "names.json"}
 
 
@@ -157,26 +156,28 @@ def _kept(study: Study, paths: dict[str, Path]) -> tuple[ir.Table, ir.Table, dic
     return tables[0], tables[1], names, of
 
 
-def _events(study: Study, carry: tuple[str, ...]) -> ir.Table:
-    """The touchpoints with their person key."""
+def _ids(study: Study) -> ir.Table:
+    """Each combination of ids that occurs in the touchpoints, how often, and the person key it stands for.
+
+    Resolving the combinations and not the events keeps long strings out of everything that follows.
+    """
     t = study.table("touchpoints")
-    session = ["session_id"] if study.has("touchpoints", "session_id") else []
-    wanted = ["event_id", "ts", "touchpoint", "channel", "stage", "initiated_by", *session]
-    wanted += [name for name in carry if name not in wanted]
-    ids = [name for name in ("customer_id", "anonymous_id") if study.has("touchpoints", name)]
-    links = _links(study, t) if "anonymous_id" in ids else None
+    names = [name for name in ("customer_id", "anonymous_id") if study.has("touchpoints", name)]
+    ids = t.group_by(names).aggregate(events=t.count())
+    links = _links(study, ids) if "anonymous_id" in names else None
+    ranked = list(names)
     if links is not None:
         # Selected plainly before anything is computed: ibis folds a computed join into the next one.
-        t = t.left_join(links, t.anonymous_id == links.linked_id).select(*wanted, *ids, "linked_customer")
-        ids.insert(ids.index("anonymous_id"), "linked_customer")
-    return t.select(*wanted, key=ibis.coalesce(*(t[name].nullif("") for name in ids)))
+        ids = ids.left_join(links, ids.anonymous_id == links.linked_id).select(*names, "events", "linked_customer")
+        ranked.insert(ranked.index("anonymous_id"), "linked_customer")
+    return ids.mutate(key=ibis.coalesce(*(ids[name].nullif("") for name in ranked)))
 
 
-def _links(study: Study, touchpoints: ir.Table) -> ir.Table | None:
+def _links(study: Study, ids: ir.Table) -> ir.Table | None:
     """anonymous ids that are linked to exactly one customer."""
     pairs = []
     if study.has("touchpoints", "customer_id"):
-        pairs.append(touchpoints.select(id="anonymous_id", customer="customer_id"))
+        pairs.append(ids.select(id="anonymous_id", customer="customer_id"))
     if "identities" in study.tables:
         pairs.append(study.table("identities").select(id="id_value", customer="customer_id"))
     if not pairs:
@@ -188,9 +189,9 @@ def _links(study: Study, touchpoints: ir.Table) -> ir.Table | None:
     return by_id.filter(by_id.customers == 1).select(linked_id="id", linked_customer="one")
 
 
-def _persons(events: ir.Table) -> ir.Table:
+def _persons(ids: ir.Table) -> ir.Table:
     """One row a person: key, code, fold, how many events, and the number of the first."""
-    counted = events.group_by("key").aggregate(events=events.count())
+    counted = ids.group_by("key").aggregate(events=ids.events.sum())
     window = ibis.window(order_by="key")
     return counted.select(
         "key",
@@ -210,51 +211,60 @@ def _fold(key: Any) -> Any:
     return sum(digits[1:], digits[0]) % FOLDS
 
 
-def _coding(
-    study: Study, events: ir.Table
-) -> tuple[pd.DataFrame, dict[str, tuple[str, ...]], dict[str, tuple[int, ...]]]:
-    """Codes for each combination of touchpoint, channel and stage that occurs, and the names."""
-    own = events.select("touchpoint", "channel", "stage", "initiated_by").distinct()
-    combos = study.fetch(own).astype(object)
-    combos = combos.where(combos.notna(), None)
+def _coding(study: Study) -> tuple[pd.DataFrame, dict[str, tuple[str, ...]], dict[str, tuple[int, ...]]]:
+    """Codes for each combination of names that occurs, the names, and the channel and stage of each touchpoint.
+
+    The catalog is looked up here, on the few combinations, and not on the events.
+    """
+    given = _given(study)
+    combos = study.fetch(study.table("touchpoints").select(given).distinct())
+    combos = combos.astype(object).where(combos.notna(), None).reindex(columns=NAMED)
+    defaults: dict[str, dict] = {"channel": {}, "stage": {}}
     if "catalog" in study.tables:
-        catalog = study.fetch(study.table("catalog").select("touchpoint", "channel", "stage")).set_index("touchpoint")
-    else:
-        catalog = pd.DataFrame(columns=["channel", "stage"])
-    resolved = combos.copy()
-    for name in ("channel", "stage"):
-        default = combos["touchpoint"].map(catalog[name].to_dict())
-        resolved[name] = combos[name].where(combos[name].notna(), default)
-    resolved["initiated"] = combos["initiated_by"]
-    names, coding = {}, combos.map(lambda value: value or "")
+        catalog = study.fetch(study.table("catalog").select("touchpoint", *defaults)).set_index("touchpoint")
+        defaults = {name: catalog[name].to_dict() for name in defaults}
+    resolved = combos.rename(columns={"initiated_by": "initiated"})
+    for name, default in defaults.items():
+        resolved[name] = combos[name].where(combos[name].notna(), combos["touchpoint"].map(default))
+    names, coding = {}, combos.map(lambda value: value if isinstance(value, str) else "")
     for name in CODED:
         values = [value for value in resolved[name].unique() if isinstance(value, str)]
         names[name] = tuple(sorted(values, key=lambda value: value.encode()))
         codes = {value: code for code, value in enumerate(names[name])}
         coding[f"{name}_code"] = [codes.get(value, -1) for value in resolved[name]]
     of = {}
-    for name in ("channel", "stage"):
+    for name in defaults:
         by_touchpoint = coding.groupby("touchpoint_code")[f"{name}_code"]
         if (by_touchpoint.nunique() == 1).all():
             of[name] = tuple(int(code) for code in by_touchpoint.first())
     return coding.astype({f"{name}_code": "int16" for name in CODED}), names, of
 
 
-def _coded(events: ir.Table, persons: ir.Table, coding: pd.DataFrame, study: Study) -> ir.Table:
-    """Events with integers for names; only columns that differ take part in the join."""
-    given = ["touchpoint", "channel", "stage", "initiated_by"]
-    varying = [name for name in given if name == "touchpoint" or study.has("touchpoints", name)]
+def _given(study: Study) -> list[str]:
+    """The columns with names to code that the study came with; the others are null throughout."""
+    return [name for name in NAMED if study.has("touchpoints", name)]
+
+
+def _coded(
+    study: Study, ids: ir.Table, persons: ir.Table, coding: pd.DataFrame, carry: tuple[str, ...]
+) -> ir.Table:
+    """Events with integers for names and persons."""
+    events, given = study.table("touchpoints"), _given(study)
+    session = ["session_id"] if study.has("touchpoints", "session_id") else []
+    wanted = ["event_id", "ts", *given, *session]
+    wanted += [name for name in carry if name not in wanted]
+    names = [name for name in ("customer_id", "anonymous_id") if name in ids.columns]
+    who = ids.join(persons, "key").select(
+        "person", "fold", "first", **{f"{name}_of": ids[name] for name in names}
+    )
+    same = [events[name].identical_to(who[f"{name}_of"]) for name in names]
+    people = events.join(who, same).select(*wanted, "person", "fold", "first")
     small = coding.rename(columns={name: f"{name}_name" for name in given})
-    codes = ibis.memtable(small[[f"{name}_name" for name in varying] + [f"{name}_code" for name in CODED]])
-    who = persons.select("key", "person", "fold", "first")
-    person = events.join(who, "key").select(*events.columns, "person", "fold", "first")
-    joined = person.join(codes, [_filled(person[name], name) == codes[f"{name}_name"] for name in varying])
+    codes = ibis.memtable(small[[f"{name}_name" for name in given] + [f"{name}_code" for name in CODED]])
+    # The touchpoint is never null; leaving it alone keeps the join fast.
+    match = [(people[n] if n == "touchpoint" else people[n].fill_null("")) == codes[f"{n}_name"] for n in given]
+    joined = people.join(codes, match).select(*people.columns, *(f"{name}_code" for name in CODED))
     return joined.mutate(at=study.engine.micros(joined.ts), **{name: joined[f"{name}_code"] for name in CODED})
-
-
-def _filled(value: Any, name: str) -> Any:
-    """Null-safe join key; the touchpoint itself is never null, and is left alone to be fast."""
-    return value if name == "touchpoint" else value.fill_null("")
 
 
 def _passed(coded: ir.Table, carry: tuple[str, ...]) -> ir.Table:

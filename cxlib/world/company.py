@@ -343,8 +343,8 @@ POSITIONS = 41
 def blend(name: str, kinds: Sequence[Kind], weights: Sequence[float]) -> Kind:
     """The weighted average of kinds, number by number.
 
-    >>> blend("both", FIVE[:2], [1, 1]).mobile
-    0.725
+    >>> blend("both", FIVE[:2], [1, 1]).days
+    23.5
     """
     w = np.asarray(weights, float) / np.sum(weights)
     values: dict[str, object] = {"name": name, "motive": " and ".join(k.motive.split(":")[0] for k in kinds)}

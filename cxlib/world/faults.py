@@ -47,9 +47,9 @@ def devices(log: Log, customers: int, rng: np.random.Generator) -> Devices:
 
 
 def signed_in(log: Log, on: Devices, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
-    """Whether the company knows who it is: by e-mail, telephone and in the store always; else from sign-in on.
+    """Whether the company knows who it is: by e-mail, telephone and in the store; else from sign-in on.
 
-    A device is signed in from the beginning, at its first cart, by a link in an e-mail, or by chance at a start.
+    A device signs in at its first cart, by a link in an e-mail, by chance, or was signed in from the start.
     """
     n = len(log.at)
     has = on.event >= 0

@@ -44,10 +44,8 @@ def log_likelihood(clean: Mapping[str, pd.DataFrame], world: str = "demo", every
     return total
 
 
-def posterior(
-    clean: Mapping[str, pd.DataFrame], world: str = "demo", everybody: bool = False
-) -> pd.DataFrame:
-    """Posterior probability of each kind: customer_id, then one column a kind; rows sum to 1.
+def posterior(world: World) -> pd.DataFrame:
+    """Posterior probability of each kind from `world.clean`: customer_id, then a column a kind.
 
     >>> from cxlib.world import simulate
     >>> posterior(simulate(100, seed=4)).shape
@@ -110,7 +108,7 @@ def _starts(log: Log) -> Ints:
 def _journeys(firm: c.Company, log: Log, k: int) -> Terms:
     """How visits begin, on which device, and every step to the next touchpoint or out."""
     starts, stage = _starts(log), draw.phase(log.clock)
-    entry = firm.entry[k, draw.phase(_clock_at_start(log, starts)), log.touchpoint[starts]]
+    entry = firm.entry[k, stage[starts], log.touchpoint[starts]]
     device = np.maximum.reduceat(log.device, starts) if len(starts) else starts
     seen = (device >= 0) & ~draw.MOBILE_ENTRY[log.touchpoint[starts]]
     mobile = np.where(device[seen] == 0, firm.mobile[k], 1 - firm.mobile[k])
@@ -121,15 +119,11 @@ def _journeys(firm: c.Company, log: Log, k: int) -> Terms:
     return [(log.person[starts], entry), (log.person[starts[seen]], mobile), (log.person, step)]
 
 
-def _clock_at_start(log: Log, starts: Ints) -> Ints:
-    """The clock when the visit began: a visit that begins with a purchase has moved it already."""
-    return np.where(draw.BOUGHT[log.touchpoint[starts]], draw.before_purchase(log)[starts], log.clock[starts])
-
-
 def _visits(firm: c.Company, log: Log, old: npt.NDArray[np.bool_]) -> Array:
     """Days between visits, the open end of the window included, activity integrated out: (customers, K).
 
-    They depend on activity / days alone, here `pace`. Each customer has a grid in log pace, around the rough estimate (visits + shape) / (days at risk + shape * scale); kinds differ in the prior of pace.
+    They depend on activity / days alone, here `pace`. Each customer has a grid in log pace around the rough
+    estimate (visits + shape) / (days at risk + shape * scale); kinds differ in the prior of pace.
     """
     n, starts = len(old), _starts(log)
     person, day, clock = log.person[starts], log.at[starts] // draw.DAY, log.clock

@@ -33,8 +33,11 @@ TITLES = {
 class World:
     """A simulated study and what is hidden behind it.
 
-    tables: the study, as the company would see it; clean: the same without faults, true customers everywhere;
-    who: customer_id, kind, activity; planted: frames of what was laid in (frictions, comments, events).
+    tables: the study, as the company would see it.
+    clean: the same without faults, the true customer on every row.
+    who: customer_id, kind, position (of the kind among all, 0 to 1: the continuum's axis), activity.
+    planted: frames of what was laid in: `frictions` and their effects, `comments` by response, and with
+    faults `events`: the true customer, the clean event and the fault of every row of the log.
     """
 
     name: str
@@ -101,7 +104,7 @@ def _part(
     """Customers numbered from `first`; each concern has a stream of its own: none disturbs another."""
     firm = c.company(world)
     streams = [
-        np.random.default_rng(s) for s in np.random.SeedSequence([abs(seed), int(seed < 0), part]).spawn(6)
+        np.random.default_rng(s) for s in np.random.SeedSequence([abs(seed), int(seed < 0), part]).spawn(7)
     ]
     who = draw.people(firm, customers, streams[0])
     log = draw.journeys(firm, who, streams[1])
@@ -116,7 +119,7 @@ def _part(
     survey_frame, comments = tables.surveys(who, log, answers, first, 100 * first, streams[4])
     rest: Tables = {
         "catalog": tables.catalog(),
-        "customers": tables.customers(firm, who, log, first, streams[4]),
+        "customers": tables.customers(firm, who, log, first, streams[6]),
         "surveys": survey_frame,
         "orders": tables.orders(log, bought, first, order_number),
     }
@@ -141,6 +144,7 @@ def _part(
             {
                 "customer_id": rest["customers"]["customer_id"],
                 "kind": tables.text(who.kind, [k.name for k in firm.kinds]),
+                "position": who.kind / max(len(firm.kinds) - 1, 1),
                 "activity": who.activity,
             }
         ),
@@ -228,7 +232,7 @@ def _write_settings(
         "time_zone": "UTC",
         "conversion": list(c.CONVERSION),
         "licence": "CC0-1.0",
-        "source": f"cxlib.world.simulate({customers}, {seed}, '{world}', {with_faults}, '{respond}')",
+        "source": f"simulated: simulate({customers}, {seed}, '{world}', {with_faults}, '{respond}')",
     }
     (folder / "study.yaml").write_text(
         yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), encoding="utf-8"

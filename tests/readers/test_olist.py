@@ -10,8 +10,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import cxlib as cx
 from cxlib.errors import CxLookupError, CxValueError
-from cxlib.readers import READERS, olist, reader
+from cxlib.readers import READERS, olist, reader, recognise
 
 Tables = dict[str, pd.DataFrame]
 
@@ -213,6 +214,14 @@ def test_an_unknown_reader_lists_those_there_are() -> None:
         assert reader(name).SETTINGS["name"] == name
 
 
+def test_a_folder_is_recognised_by_its_files_and_only_when_all_are_there(tiny: dict[str, Path]) -> None:
+    folder = tiny[olist.ORDERS].parent
+    assert set(tiny) == set(olist.FILES)
+    assert recognise(folder) == "olist"
+    tiny[olist.SELLERS].unlink()
+    assert recognise(folder) is None
+
+
 # ---------------------------------------------------------------- the published sample
 
 
@@ -293,3 +302,8 @@ def test_a_file_seven_times_the_sample_reads_in_seconds(folder: Path, tmp_path: 
     assert time.process_time() - started < 30
     assert len(tables["orders"]) == 7 * 15_000
     assert tables["touchpoints"]["event_id"].is_unique
+
+
+def test_the_tables_break_nothing_in_the_contract(tables: Tables) -> None:
+    study = cx.open_study(tables)
+    assert study.findings.found == ()

@@ -231,10 +231,9 @@ def test_a_figure_as_matplotlib_displays_it_is_accepted() -> None:
     figure_.savefig(stream, format="png")
     plt.close(figure_)
     content = base64.encodebytes(stream.getvalue()).decode()  # with line breaks, as kernels send it
-    assert (
-        "\n"
-        not in re.search(r'<figure><img src="([^"]+)"', page(code("x", figure("A line", content))).html)[1]
-    )  # type: ignore[index]
+    found = re.search(r'<figure><img src="([^"]+)"', page(code("x", figure("A line", content))).html)
+    assert found is not None
+    assert "\n" not in found[1]
 
 
 def test_an_svg_is_a_picture_that_can_run_nothing() -> None:
@@ -243,3 +242,29 @@ def test_an_svg_is_a_picture_that_can_run_nothing() -> None:
     written = page(code("x", output)).html
     assert '<img src="data:image/svg+xml;base64,' in written
     assert "<script" not in written
+
+
+def test_a_warning_is_shown_without_the_path_of_the_file_that_raised_it() -> None:
+    raised = "/home/me/lib/fit.py:21: UserWarning: few answers\n  warnings.warn(text)\n"
+    written = page(code("x", new_output("stream", name="stderr", text=raised))).html
+    assert '<pre class="warning" tabindex="0">UserWarning: few answers</pre>' in written
+    assert "/home/me" not in written
+
+
+def test_a_number_stays_with_its_unit_and_can_be_searched() -> None:
+    assert 'is <span class="one">97.0 %</span> (<span class="one">n = 15,000</span>)' in markdown(
+        "It is 97.0 % (n = 15,000)"
+    )
+
+
+def test_a_markdown_table_without_heads_has_no_empty_heading_cells() -> None:
+    written = markdown("| | |\n|---|---|\n| a | b |")
+    assert "<th" not in written
+    assert "<td>a</td>" in written
+
+
+def test_a_page_is_the_same_whether_or_not_a_brief_was_made_of_it_before() -> None:
+    book = new_notebook(cells=[text("# T"), code("x = 1", tags=("summary",)), code("y = 2")])
+    first = html.page("t", book, ABOUT).html
+    html.page("t", book, ABOUT, brief=True)
+    assert html.page("t", book, ABOUT).html == first

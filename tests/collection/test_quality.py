@@ -1,0 +1,226 @@
+"""Volume, freshness, duplicates, late events, blanks, promises and stars, against plain pandas."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import cxlib as cx
+from cxlib.collection import promises, quality, stars
+from cxlib.errors import CxLookupError, MissingTable
+
+HOUR, DAY = pd.Timedelta(hours=1), pd.Timedelta(days=1)
+
+
+def events() -> pd.DataFrame:
+    """Forty customers for sixty days on the web and, until day 40, by phone; some events spoiled."""
+    rng = np.random.default_rng(0)
+    n = 1200
+    frame = pd.DataFrame(
+        {
+            "event_id": np.arange(n),
+            "customer_id": [f"c{i}" for i in rng.integers(0, 40, n)],
+            "ts": pd.Timestamp("2026-01-01")
+            + pd.to_timedelta(np.sort(rng.integers(0, 60 * 86_400, n)), unit="s"),
+        }
+    )
+    late_phone = (frame["ts"] >= pd.Timestamp("2026-02-10")) | frame["ts"].between("2026-01-11", "2026-01-15")
+    frame["channel"] = np.where((frame.index % 3 == 0) & ~late_phone, "call", "web")
+    frame["touchpoint"] = frame["channel"] + "_contact"
+    frame["source"], frame["stage"] = "crm", "engagement"
+    frame["received_ts"] = frame["ts"] + pd.Timedelta(seconds=5)
+    return frame
+
+
+def opened(frame: pd.DataFrame, **more: pd.DataFrame) -> object:
+    return quality(cx.open_study({"touchpoints": frame, **more}))
+
+
+def test_volume_freshness_and_gaps_are_those_a_reader_would_count():
+    frame = events()
+    table = opened(frame).volume.table().set_index("channel")
+    for channel, part in frame.groupby("channel"):
+        row = table.loc[channel]
+        assert row["n"] == row["estimate"] == len(part)
+        assert row["customers"] == part["customer_id"].nunique()
+        assert row["first"] == part["ts"].min()
+        assert row["days_silent"] == pytest.approx((frame["ts"].max() - part["ts"].max()) / DAY)
+        days = part["ts"].dt.normalize().drop_duplicates()
+        assert row["longest_gap_days"] == days.diff().max() / DAY - 1
+    assert table.loc["call", "longest_gap_days"] >= 4
+    assert "`call` has been silent" in opened(frame).claim()
+
+
+def test_a_channel_missing_in_the_events_is_taken_from_the_catalog():
+    frame = events().drop(columns=["channel", "stage"])
+    catalog = pd.DataFrame(
+        {"touchpoint": ["web_contact", "call_contact"], "channel": ["web", "call"], "stage": "engagement"}
+    )
+    assert set(opened(frame, catalog=catalog).volume.table()["channel"]) == {"web", "call"}
+
+
+def test_repeated_late_and_early_events_are_counted():
+    frame = events()
+    again = frame.iloc[:30].assign(event_id=lambda f: f["event_id"] + 10_000)
+    frame.loc[100:149, "received_ts"] = frame["ts"] + 2 * HOUR
+    frame.loc[150:169, "received_ts"] = frame["ts"] - HOUR
+    frame.loc[200:299, "received_ts"] = pd.NaT
+    frame = pd.concat(
+        [frame, again, again.assign(event_id=lambda f: f["event_id"] + 10_000)], ignore_index=True
+    )
+    table = opened(frame).issues.table().set_index("check")
+    total, received = len(frame), len(frame) - 100
+    assert table["n"].tolist() == [total, received, received]
+    assert table["estimate"].tolist() == pytest.approx([60 / total, 50 / received, 20 / received])
+    assert (table["low"] < table["estimate"]).all()
+    assert (table["estimate"] < table["high"]).all()
+
+
+def test_clean_events_are_called_clean():
+    result = opened(events())
+    assert "No event repeats another or came late." in result.claim()
+    assert (result.issues.table()["high"] > 0).all()  # none seen is not none
+
+
+def test_without_received_times_nothing_is_said_of_lateness():
+    assert opened(events().drop(columns="received_ts")).issues.table()["check"].tolist() == [
+        "repeat another event"
+    ]
+
+
+def test_anonymous_events_are_a_share_of_each_channel():
+    frame = events()
+    frame["anonymous_id"] = np.where(frame.index < 300, "cookie", None)
+    frame.loc[frame.index < 300, "customer_id"] = None
+    table = opened(frame).volume.table()
+    assert (table["anonymous"] * table["n"]).sum() == pytest.approx(300)
+
+
+def test_blanks_are_counted_for_every_column_that_came():
+    frame = events().assign(shelf=None, device=[None, "mobile"] * 600)
+    table = opened(frame).blanks.table().set_index("column")
+    assert table.loc["device", "estimate"] == pytest.approx(0.5)
+    assert table.loc["shelf", "estimate"] == 1
+    assert not table.loc["shelf", "in_contract"]
+    assert "campaign" not in table.index
+
+
+def test_events_by_month_add_up():
+    frame = events()
+    table = opened(frame).monthly.table()
+    assert table["n"].sum() == len(frame)
+    expected = frame.groupby([frame["channel"], frame["ts"].dt.to_period("M").dt.start_time]).size()
+    assert table.set_index(["channel", "month"])["n"].to_dict() == expected.to_dict()
+
+
+def test_renaming_customers_changes_no_figure():
+    frame = events()
+    renamed = frame.assign(customer_id="x" + frame["customer_id"].str[::-1])
+    for part in ("volume", "issues", "blanks", "monthly"):
+        pd.testing.assert_frame_equal(
+            getattr(opened(frame), part).table(), getattr(opened(renamed), part).table(), rtol=1e-9
+        )
+
+
+def test_quality_without_touchpoints_says_what_is_missing():
+    people = pd.DataFrame({"customer_id": ["a"]})
+    with pytest.raises(MissingTable, match="quality needs the table `touchpoints`"):
+        quality(cx.open_study({"customers": people}))
+
+
+# --- promises and stars ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def olist(mirror) -> object:
+    return cx.open_study("olist")
+
+
+def test_olist_delivers_and_is_late_as_published(olist):
+    table = promises(olist).table()
+    # 15,000 orders, 97.0 % delivered; 7.94 % later by timestamp, 6.58 % by calendar day (the data's card)
+    assert table["n"].iloc[0] == 15_000
+    delivered, by_time, by_day = 100 * table["estimate"]
+    assert delivered == pytest.approx(97.0, abs=0.05)
+    assert by_time == pytest.approx(7.94, abs=0.005)
+    assert by_day == pytest.approx(6.58, abs=0.005)
+    assert (table["low"] < table["estimate"]).all()
+    assert (table["estimate"] < table["high"]).all()
+    said = promises(olist).claim()
+    assert "by timestamp: 7.94 %" in said
+    assert "by calendar day (UTC): 6.58 %" in said
+
+
+def test_olist_stars_spread_as_published(olist):
+    table = stars(olist).table()
+    assert table["n"].eq(14_944).all()
+    assert (100 * table["estimate"]).round(1).tolist() == [11.4, 3.2, 8.6, 19.3, 57.5]
+    assert table["estimate"].sum() == pytest.approx(1)
+
+
+def deliveries() -> pd.DataFrame:
+    """Promised for 10 January in Rome; delivered on that day and the next, by Rome's clock."""
+    delivered = ["2026-01-10 12:00", "2026-01-10 22:59", "2026-01-10 23:01", None]
+    return pd.DataFrame(
+        {
+            "order_id": list("abcd"),
+            "customer_id": list("wxyz"),
+            "ts": pd.Timestamp("2026-01-02"),
+            "revenue": 100,
+            "currency": "EUR",
+            "status": ["delivered", "delivered", "delivered", "shipped"],
+            "promised_ts": pd.Timestamp("2026-01-09 23:00"),  # midnight in Rome as 10 January begins
+            "delivered_ts": pd.to_datetime(delivered),
+        }
+    )
+
+
+@pytest.mark.parametrize(("zone", "late"), [("Europe/Rome", 1 / 3), ("UTC", 1.0)])
+def test_calendar_days_are_those_of_the_files_own_time_zone(zone, late):
+    study = cx.open_study({"orders": deliveries()})
+    study = dataclasses.replace(study, settings=dataclasses.replace(study.settings, time_zone=zone))
+    table = promises(study).table()
+    assert table["estimate"].tolist() == pytest.approx([3 / 4, 1.0, late])
+    assert zone in table["what"].iloc[2]
+
+
+def test_calendar_days_follow_a_change_of_clocks():
+    # Rome went to summer time on 29 March 2026: 22:30 UTC is the same day before it, the next day after it.
+    frame = (
+        deliveries()
+        .iloc[:2]
+        .assign(
+            promised_ts=pd.to_datetime(["2026-03-27 23:00", "2026-03-29 22:00"]),
+            delivered_ts=pd.to_datetime(["2026-03-28 22:30", "2026-03-30 22:30"]),
+        )
+    )
+    study = cx.open_study({"orders": frame})
+    study = dataclasses.replace(study, settings=dataclasses.replace(study.settings, time_zone="Europe/Rome"))
+    assert promises(study).table()["estimate"].iloc[2] == pytest.approx(1 / 2)
+
+
+def test_promises_name_the_columns_that_are_absent():
+    with pytest.raises(CxLookupError, match="there is no promised_ts"):
+        promises(cx.open_study({"orders": deliveries().drop(columns="promised_ts")}))
+
+
+def test_stars_cover_the_scale_even_where_nobody_chose_a_score():
+    frame = pd.DataFrame(
+        {
+            "response_id": list("abc"),
+            "customer_id": list("xyz"),
+            "ts": pd.Timestamp("2026-01-01"),
+            "question": "csat",
+            "score": [5.0, 5.0, 2.0],
+            "scale_min": 1.0,
+            "scale_max": 5.0,
+        }
+    )
+    table = stars(cx.open_study({"surveys": frame})).table()
+    assert table["score"].tolist() == [1, 2, 3, 4, 5]
+    assert table["estimate"].tolist() == pytest.approx([0, 1 / 3, 0, 0, 2 / 3])
+    with pytest.raises(CxLookupError, match="Nobody answered `ces`"):
+        stars(cx.open_study({"surveys": frame}), "ces")

@@ -1,0 +1,279 @@
+"""Scores with intervals: published figures, bad input, and what must hold on any study."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import chi2_contingency
+from statsmodels.stats.proportion import proportion_confint
+
+import cxlib as cx
+from cxlib.collection import csat, nps, responders, scores
+from cxlib.errors import CxLookupError, CxValueError, MissingTable
+
+
+def answers(customers: int = 120, seed: int = 0) -> pd.DataFrame:
+    """Answers of customers with moods of their own, at three touchpoints, one of them bad."""
+    rng = np.random.default_rng(seed)
+    who = np.repeat(np.arange(customers), rng.integers(1, 6, customers))
+    mood = rng.normal(0, 1.5, customers)[who]
+    place = rng.choice(["chat", "store", "web"], len(who))
+    score = np.clip(np.round(8 + mood + np.where(place == "chat", -3, 0) + rng.normal(0, 1, len(who))), 0, 10)
+    return pd.DataFrame(
+        {
+            "response_id": [f"r{i}" for i in range(len(who))],
+            "customer_id": [f"c{i}" for i in who],
+            "ts": pd.Timestamp("2026-01-01") + pd.to_timedelta(np.arange(len(who)), unit="h"),
+            "touchpoint": place,
+            "question": "nps",
+            "score": score,
+            "scale_min": 0.0,
+            "scale_max": 10.0,
+        }
+    )
+
+
+# --- nps and csat ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("year", "unweighted", "weighted", "n"), [(2017, 39.8, 40.4, 2746), (2018, 31.0, 35.1, 2650)]
+)
+def test_nps_of_the_san_francisco_airport_survey_is_the_published_one(mirror, year, unweighted, weighted, n):
+    survey = pd.read_csv(mirror / "sfo_survey" / f"{year}_SFO_Customer_Survey.csv", low_memory=False)
+    survey.columns = survey.columns.str.strip()
+    answer = pd.to_numeric(survey["NETPRO"], errors="coerce").mask(lambda x: x == 11)  # 11 is blank
+    plain, heavy = nps(answer), nps(answer, weights=survey["WEIGHT"])
+    assert (plain.n, heavy.n) == (n, n)
+    assert round(plain.estimate, 1) == unweighted
+    assert round(heavy.estimate, 1) == weighted
+    assert heavy.high - heavy.low > plain.high - plain.low  # unequal weights cost precision
+
+
+def test_the_code_for_blank_is_refused_by_name_and_count(mirror):
+    survey = pd.read_csv(mirror / "sfo_survey" / "2018_SFO_Customer_Survey.csv", low_memory=False)
+    survey.columns = survey.columns.str.strip()
+    with pytest.raises(CxValueError, match=r"159 scores are outside 0 to 10: 11 \(159 times\)"):
+        nps(survey["NETPRO"])
+
+
+def test_nps_of_324_answers_has_the_textbook_width():
+    # p = 1/2, d = 1/6: standard error 4.14 points; adding three answers changes little at n = 324
+    result = nps([10] * 162 + [7] * 108 + [0] * 54)
+    assert result.estimate == pytest.approx(100 / 3)
+    assert (result.promoters, result.detractors) == pytest.approx((1 / 2, 1 / 6))
+    assert (result.high - result.low) / 2 == pytest.approx(1.96 * 4.14, rel=0.01)
+
+
+@given(st.lists(st.integers(0, 10), min_size=1, max_size=80))
+@settings(deadline=None)
+def test_nps_lies_inside_its_interval_and_its_scale(given_scores):
+    result = nps(given_scores)
+    assert -100 <= result.low <= result.estimate + 1e-9
+    assert result.estimate - 1e-9 <= result.high <= 100
+    assert result.low < result.high
+
+
+@given(st.lists(st.integers(0, 10), min_size=4, max_size=60), st.randoms(use_true_random=False))
+@settings(deadline=None, max_examples=40)
+def test_order_of_answers_and_names_of_customers_do_not_matter(given_scores, random):
+    who = [f"c{i // 2}" for i in range(len(given_scores))]
+    order = list(range(len(who)))
+    random.shuffle(order)
+    renamed = [f"x{hash(who[i])}" for i in order]
+    first = nps(given_scores, clusters=who)
+    second = nps([given_scores[i] for i in order], clusters=renamed)
+    assert second.table().to_numpy(float) == pytest.approx(first.table().to_numpy(float), nan_ok=True)
+
+
+def test_equal_weights_change_nothing_and_their_scale_neither():
+    x = [10, 9, 8, 3, 9, 7, 2, 10]
+    plain = nps(x)
+    for weights in (np.ones(8), np.full(8, 250.0)):
+        assert nps(x, weights=weights).table().to_numpy(float) == pytest.approx(plain.table().to_numpy(float))
+
+
+def test_customers_who_answer_alike_widen_the_interval():
+    x, who = np.repeat([10, 10, 8, 3, 9, 7, 2, 10] * 5, 4), np.repeat(np.arange(40), 4)
+    apart, together = nps(x), nps(x, clusters=who)
+    assert together.customers == 40
+    assert together.high - together.low > 1.8 * (apart.high - apart.low)
+
+
+def test_unanswered_is_counted_not_scored():
+    result = nps([10, np.nan, None, 0])
+    assert (result.n, result.missing, result.estimate) == (2, 2, 0.0)
+
+
+def test_nothing_answered_gives_no_number_and_says_so():
+    result = nps([np.nan])
+    assert result.n == 0
+    assert np.isnan([result.estimate, result.low, result.high]).all()
+    assert "score is -" in result.claim()
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"scores": [5, 12, -1, 12]}, r"3 scores are outside 0 to 10: -1 \(1 times\), 12 \(2 times\)"),
+        ({"scores": [5, "good"]}, "1 scores are not numbers"),
+        ({"scores": [5, 6], "weights": [1]}, "2 scores but 1 weights"),
+        ({"scores": [5, 6], "weights": [1, -1]}, "not negative"),
+        ({"scores": [5, 6], "clusters": ["a"]}, "2 scores but 1 clusters"),
+        ({"scores": [float("inf")]}, "outside 0 to 10: inf"),
+    ],
+)
+def test_bad_answers_are_refused_with_the_values_named(kwargs, message):
+    with pytest.raises(CxValueError, match=message):
+        nps(**kwargs)
+
+
+def test_csat_counts_the_top_two_boxes_with_wilsons_interval():
+    result = csat([5, 5, 4, 3, 2, 1, None], 1, 5)
+    low, high = proportion_confint(3, 6, method="wilson")
+    assert (result.estimate, result.low, result.high) == pytest.approx((0.5, low, high))
+    assert csat([7, 6, 5], 1, 7).estimate == pytest.approx(2 / 3)
+
+
+# --- on a study --------------------------------------------------------------------------------
+
+
+def test_scores_by_touchpoint_are_those_of_nps_on_each_part():
+    frame = answers()
+    table = scores(cx.open_study({"surveys": frame})).table()
+    assert table["touchpoint"].tolist() == ["(all)", "chat", "store", "web"]
+    for row in table.to_dict("records"):
+        part = frame if row["touchpoint"] == "(all)" else frame[frame["touchpoint"] == row["touchpoint"]]
+        expected = nps(part["score"], clusters=part["customer_id"])
+        got = [row[name] for name in ("estimate", "low", "high", "n", "customers")]
+        assert got == pytest.approx(
+            [expected.estimate, expected.low, expected.high, expected.n, expected.customers]
+        )
+
+
+def test_scores_use_the_weights_of_the_table():
+    frame = answers().assign(weight=lambda f: np.where(f["touchpoint"] == "chat", 3.0, 0.5))
+    row = scores(cx.open_study({"surveys": frame}), by=None).table().iloc[0]
+    expected = nps(frame["score"], weights=frame["weight"], clusters=frame["customer_id"])
+    assert [row["estimate"], row["low"], row["high"]] == pytest.approx(
+        [expected.estimate, expected.low, expected.high]
+    )
+
+
+def test_scores_of_csat_are_top_two_box_shares_and_of_other_questions_means():
+    frame = answers().assign(
+        scale_max=5.0, scale_min=1.0, score=lambda f: (f["score"] / 2).clip(1, 5).round()
+    )
+    for question in ("csat", "ease"):
+        study = cx.open_study({"surveys": frame.assign(question=question)})
+        table = scores(study, question).table().set_index("touchpoint")
+        part = frame[frame["touchpoint"] == "web"]
+        expected = (part["score"] >= 4).mean() if question == "csat" else part["score"].mean()
+        assert table.loc["web", "estimate"] == pytest.approx(expected)
+        assert table.loc["web", "low"] < expected < table.loc["web", "high"]
+
+
+def test_the_touchpoint_that_is_worse_is_named_and_no_other():
+    result = scores(cx.open_study({"surveys": answers(400)}))
+    assert "1 of 3 touchpoints lies below the others" in result.claim()
+    assert "`chat`" in result.claim()
+
+
+def test_where_touchpoints_are_alike_none_is_called_worse():
+    frame = answers(300, seed=1)
+    frame["touchpoint"] = np.random.default_rng(5).choice(["a", "b", "c"], len(frame))
+    assert "none of 3 touchpoints lies below" in scores(cx.open_study({"surveys": frame})).claim()
+
+
+def test_a_few_answers_that_agree_are_not_called_worse():
+    frame = pd.concat(
+        [answers(200), answers(3, seed=2).assign(touchpoint="rare", score=9.0)], ignore_index=True
+    )
+    frame["response_id"] = [f"r{i}" for i in range(len(frame))]
+    table = scores(cx.open_study({"surveys": frame})).table().set_index("touchpoint")
+    assert table.loc["rare", "q"] > 0.05
+
+
+def test_unanswered_questions_are_counted_by_touchpoint():
+    frame = answers()
+    frame.loc[frame.index[:10], "score"] = np.nan
+    table = scores(cx.open_study({"surveys": frame})).table()
+    assert table["missing"].iloc[0] == 10
+    assert table["missing"].iloc[1:].sum() == 10
+    assert table["n"].iloc[0] == len(frame) - 10
+
+
+def test_answers_without_a_customer_are_customers_of_their_own():
+    frame = answers().assign(customer_id=None)
+    row = scores(cx.open_study({"surveys": frame}), by=None).table().iloc[0]
+    assert row["customers"] == row["n"] == len(frame)
+
+
+def test_a_missing_table_column_or_question_is_said():
+    study = cx.open_study({"surveys": answers()})
+    with pytest.raises(CxLookupError, match=r"Nobody answered `nsp`\. Did you mean `nps`"):
+        scores(study, "nsp")
+    with pytest.raises(CxLookupError, match=r"surveys has no column `touchpint`\. Did you mean `touchpoint`"):
+        scores(study, by="touchpint")
+    with pytest.raises(MissingTable, match="responders needs the table `touchpoints`"):
+        responders(study)
+
+
+# --- who answered ------------------------------------------------------------------------------
+
+
+def contacts(customers: int = 400) -> dict[str, pd.DataFrame]:
+    """Gold customers answer more often; regions don't differ."""
+    rng = np.random.default_rng(3)
+    ids = np.array([f"c{i}" for i in range(customers)])
+    tier = rng.choice(["basic", "gold"], customers)
+    events = rng.integers(1, 40, customers)
+    spoke = rng.random(customers) < np.where(tier == "gold", 0.6, 0.3)
+    who = np.repeat(ids, events)
+    touchpoints = pd.DataFrame({"event_id": np.arange(len(who)), "customer_id": who, "touchpoint": "web"})
+    touchpoints = touchpoints.assign(channel="web", stage="engagement")
+    touchpoints["ts"] = pd.Timestamp("2026-01-01") + pd.to_timedelta(np.arange(len(who)), unit="min")
+    surveys = answers(customers).drop_duplicates("customer_id")
+    surveys = surveys[surveys["customer_id"].isin(ids[spoke])]
+    people = pd.DataFrame(
+        {"customer_id": ids, "loyalty_tier": tier, "region": rng.choice(["n", "s"], customers)}
+    )
+    return {"touchpoints": touchpoints, "surveys": surveys, "customers": people}
+
+
+def test_who_answered_is_counted_by_attribute_with_intervals():
+    frames = contacts()
+    result = responders(cx.open_study(frames))
+    table = result.table()
+    people = frames["customers"].assign(
+        spoke=lambda f: f["customer_id"].isin(frames["surveys"]["customer_id"])
+    )
+    assert table["estimate"].iloc[0] == pytest.approx(people["spoke"].mean())
+    by_tier = people.groupby("loyalty_tier")["spoke"].agg(["sum", "size", "mean"])
+    tiers = table[table["attribute"] == "loyalty_tier"].set_index("value")
+    assert tiers["estimate"].to_dict() == pytest.approx(by_tier["mean"].to_dict())
+    low, high = proportion_confint(by_tier.loc["gold", "sum"], by_tier.loc["gold", "size"], method="wilson")
+    assert tuple(tiers.loc["gold", ["low", "high"]]) == pytest.approx((low, high))
+    assert table.groupby("attribute")["n"].sum().eq(400).all()
+    assert "differs by loyalty tier" in result.claim()
+    assert "region" not in result.claim()
+
+
+def test_the_test_of_response_is_chi_squared_adjusted_for_the_number_of_attributes():
+    frames = contacts()
+    table = responders(cx.open_study(frames)).table().drop_duplicates("attribute").set_index("attribute")
+    people = frames["customers"].assign(
+        spoke=lambda f: f["customer_id"].isin(frames["surveys"]["customer_id"])
+    )
+    p = chi2_contingency(pd.crosstab(people["spoke"], people["loyalty_tier"]), correction=False).pvalue
+    assert table.loc["loyalty_tier", "q"] == pytest.approx(3 * p)  # the smallest of three
+
+
+def test_silent_customers_without_any_contact_are_not_in_the_count():
+    frames = contacts()
+    extra = pd.DataFrame({"customer_id": ["never"], "loyalty_tier": ["gold"], "region": ["n"]})
+    frames["customers"] = pd.concat([frames["customers"], extra], ignore_index=True)
+    assert responders(cx.open_study(frames)).table()["n"].iloc[0] == 400
