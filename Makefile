@@ -12,7 +12,7 @@ export OPENBLAS_NUM_THREADS := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report test lab proof lock clean format
+.PHONY: help setup report test lab proof lock spark clean format
 
 help:  ## list these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1|/' | column -t -s '|'
@@ -45,9 +45,14 @@ proof: $(READY)  ## the long simulations: can be stopped and resumed, writes rep
 format: $(READY)  ## format and sort
 	@$(VENV)/bin/ruff check --fix --quiet . ; $(VENV)/bin/ruff format .
 
+spark: $(READY)  ## add PySpark (needs Java 17) for the Spark tests
+	@$(VENV)/bin/uv pip install --quiet --python $(PY) --require-hashes --no-build-isolation --compile-bytecode -r requirements-spark.lock
+
+COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 lock: $(READY)  ## resolve pyproject.toml anew into the lock files and environment.yml
-	@$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-header --no-annotate --only-binary :all: --extra test --output-file requirements.lock pyproject.toml
+	@$(COMPILE) --only-binary :all: --extra test --output-file requirements.lock pyproject.toml > /dev/null
+	@printf 'pyspark==4.3.0\n' | $(COMPILE) --output-file requirements-spark.lock - > /dev/null
+	@printf 'pm4py\nretentioneering==5.2.4\nChannelAttribution==2.2.5\n' | $(COMPILE) --output-file benchmarks/requirements.lock - > /dev/null
 	@$(PY) tests/environment.py
 
 clean:  ## remove what was built here

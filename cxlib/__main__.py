@@ -30,6 +30,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"cx: {error}", file=sys.stderr)
     except KeyboardInterrupt:
         print("cx: stopped", file=sys.stderr)
+    except RuntimeError as error:
+        if "interrupted" not in str(error).lower():  # which is how DuckDB hears Ctrl-C
+            raise
+        print("cx: stopped", file=sys.stderr)
     except BrokenPipeError:  # `cx studies | head`: who reads has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1
@@ -124,10 +128,23 @@ def _about(study: Study) -> tuple[About, set[str]]:
     """What the report builder may know of a study: its name, its provenance, what it holds."""
     from cxlib.report import About
 
-    has = set(study.tables) | ({"truth"} if study.truths else set())
+    has = set(study.tables) | {f"{table}.{column}" for table in study.tables for column in study.given[table]}
+    if study.truths:
+        has.add("truth")
+    if study.has("touchpoints") and _has_conversions(study):
+        has.add("conversion")
     rows = ", ".join(f"{table} {count:,}" for table, count in study.findings.rows.items())
     provenance = {label: text for label, text in study.provenance.items() if label != "cxlib"}
     return About(study.name, study.title, {**provenance, "rows": rows}), has
+
+
+def _has_conversions(study: Study) -> bool:
+    from cxlib.journeys import conversions
+
+    try:
+        return bool(conversions(study))
+    except CxError:
+        return False
 
 
 def _file_name(name: str) -> str:

@@ -374,7 +374,8 @@ def _cast(raw: ir.Table, column: Column, settings: Settings) -> ir.Value:
     value: Any = raw[column.name]
     has = value.type()
     if column.kind in ("id", "key", "text"):
-        return ibis.null("string") if has.is_floating() or has.is_nested() else value.cast("string")
+        unfit = has.is_floating() or has.is_nested() or (has.is_boolean() and column.kind != "text")
+        return ibis.null("string") if unfit else value.cast("string")
     if column.kind == "time":
         return _time(value)
     if column.kind == "flag":

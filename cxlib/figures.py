@@ -23,11 +23,16 @@ ACCENT = "#0b6e99"
 WARM = "#c2410c"
 # Okabe and Ito's colours, told apart by colour-blind readers, reordered to begin with the accent.
 COLOURS = ("#0b6e99", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#8c6d1f", "#444444")
-STAGE_COLOURS = {"awareness": "#56b4e9", "engagement": "#0b6e99", "transaction": "#e69f00", "retention": "#009e73"}
+STAGE_COLOURS = {
+    "awareness": "#56b4e9",
+    "engagement": "#0b6e99",
+    "transaction": "#e69f00",
+    "retention": "#009e73",
+}
 WIDTHS = {"text": 7.2, "wide": 9.6}
 DPI = 120
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 9.5,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import os
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -38,7 +39,12 @@ class Claim(str):
 
 @dataclass(frozen=True)
 class Result:
-    """Base of all results: `table()` whole, display with small cells suppressed."""
+    """Base of all results: `table()` whole, display with small cells suppressed.
+
+    `SHARES` names the columns of `table()` that are shares, shown in per cent.
+    """
+
+    SHARES: ClassVar[tuple[str, ...]] = ()
 
     def table(self) -> pd.DataFrame:
         """The result as a frame: keys first, then estimate, low, high, n."""
@@ -49,7 +55,7 @@ class Result:
         raise NotImplementedError
 
     def _repr_mimebundle_(self, **kwargs: object) -> dict[str, str]:
-        return bundle(self.table())
+        return bundle(self.table(), shares=self.SHARES)
 
 
 @dataclass(frozen=True)
@@ -65,10 +71,15 @@ class Summary:
         return "\n".join(self.lines)
 
 
-def bundle(table: pd.DataFrame, rows: int = 12) -> dict[str, str]:
+def bundle(table: pd.DataFrame, rows: int = 12, shares: tuple[str, ...] = ()) -> dict[str, str]:
     """What a notebook shows of a table: HTML, text and CSV, all with small cells suppressed."""
     kept = visible(table)
-    return {"text/html": show(table, rows), "text/csv": kept.to_csv(index=False), "text/plain": _plain(kept, rows)}
+    text = readable(kept.head(rows), shares).map(lambda cell: "-" if cell is None else str(cell))
+    return {
+        "text/html": show(table, rows, shares),
+        "text/csv": kept.to_csv(index=False),
+        "text/plain": text.to_string(index=False),
+    }
 
 
 def visible(table: pd.DataFrame) -> pd.DataFrame:
@@ -80,7 +91,7 @@ def visible(table: pd.DataFrame) -> pd.DataFrame:
     return table[kept]
 
 
-def show(table: pd.DataFrame, rows: int = 12) -> str:
+def show(table: pd.DataFrame, rows: int = 12, shares: tuple[str, ...] = ()) -> str:
     """HTML of a result's table: at most `rows` rows, escaped, small cells suppressed, and said so.
 
     >>> "script&gt;" in show(pd.DataFrame({"comment": ["<script>"], "n": [50]}))
@@ -92,30 +103,70 @@ def show(table: pd.DataFrame, rows: int = 12) -> str:
         notes.append(f"{len(table) - len(kept)} rows on fewer than {minimum()} are not shown")
     if len(kept) > rows:
         notes.append(f"the first {rows} of {len(kept)} rows; .table() has them all")
+    shown = readable(kept.head(rows), shares)
+    numeric = {name: name not in table or pd.api.types.is_numeric_dtype(table[name]) for name in shown}
     body = "".join(
-        "<tr>" + "".join(_cell(value) for value in record) + "</tr>"
-        for record in kept.head(rows).itertuples(index=False, name=None)
+        "<tr>"
+        + "".join(_cell(cell, numeric[name]) for name, cell in zip(shown, record, strict=True))
+        + "</tr>"
+        for record in shown.itertuples(index=False, name=None)
     )
-    head = "".join(f'<th scope="col">{html.escape(nice(c))}</th>' for c in table.columns)
-    note = f'<p class="table-note">{"; ".join(notes)}.</p>' if notes else ""
+    head = "".join(
+        f'<th scope="col"{NUMBER if numeric[name] else ""}>{html.escape(nice(name))}</th>' for name in shown
+    )
+    note = f'<p class="table-note">{"; ".join(notes).capitalize()}.</p>' if notes else ""
     return f'<table class="result"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}'
 
 
-def _plain(table: pd.DataFrame, rows: int) -> str:
-    text = table.head(rows).map(lambda value: number(value) if isinstance(value, float) else value)
-    return text.to_string(index=False)
+NUMBER = ' class="number"'
 
 
-def _cell(value: object) -> str:
-    if value is None or value is pd.NaT or (isinstance(value, float) and np.isnan(value)):
-        return '<td class="empty">-</td>'
+def readable(table: pd.DataFrame, shares: tuple[str, ...] = ()) -> pd.DataFrame:
+    """The table as people read it: numbers rounded, low and high as one interval beside their estimate.
+
+    >>> frame = pd.DataFrame({"step": [1], "estimate": [0.5], "low": [0.41], "high": [0.59], "n": [1200]})
+    >>> readable(frame, shares=("estimate", "low", "high")).iloc[0].tolist()
+    ['1', '50.0\xa0%', '41.0 to 59.0\xa0%', '1,200']
+    """
+    shown: dict[str, list[str | None]] = {}
+    for name in table:
+        if str(name) in ("low", "high") or str(name).endswith(("_low", "_high")):
+            continue
+        shown[name] = [_said(value, name in shares) for value in table[name]]
+        stem = "" if name == "estimate" else f"{str(name).removesuffix('_effect')}_"
+        if f"{stem}low" in table and f"{stem}high" in table:
+            ends = zip(table[f"{stem}low"], table[f"{stem}high"], strict=True)
+            title = "interval" if not stem else f"{stem}interval"
+            shown[title] = [_interval(low, high, name in shares) for low, high in ends]
+    return pd.DataFrame(shown, index=table.index)
+
+
+def _interval(low: float, high: float, share: bool) -> str | None:
+    if not (np.isfinite(low) and np.isfinite(high)):
+        return None
+    if share:
+        return f"{100 * low:.1f} to {percent(high)}"
+    return f"{number(low)} to {number(high)}"
+
+
+def _said(value: object, share: bool = False) -> str | None:
+    if value is None or value is pd.NaT or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
+        return None
     if isinstance(value, (bool, np.bool_)):
-        return f"<td>{'yes' if value else 'no'}</td>"
+        return "yes" if value else "no"
     if isinstance(value, (int, np.integer)):
-        return f'<td class="number">{value:,}</td>'
+        return f"{value:,}"
     if isinstance(value, (float, np.floating)):
-        return f'<td class="number">{number(float(value))}</td>'
-    return f"<td>{html.escape(str(value))}</td>"
+        return percent(float(value)) if share else number(float(value))
+    if isinstance(value, pd.Timestamp):
+        return value.strftime("%Y-%m-%d") if value == value.normalize() else value.strftime("%Y-%m-%d %H:%M")
+    return str(value)
+
+
+def _cell(text: str | None, numeric: bool) -> str:
+    if text is None:
+        return '<td class="empty">-</td>'
+    return f"<td{NUMBER if numeric else ''}>{html.escape(text)}</td>"
 
 
 def number(value: float) -> str:
@@ -135,10 +186,12 @@ def number(value: float) -> str:
 def percent(value: float) -> str:
     """A share as people read it.
 
-    >>> percent(0.0794), percent(0.97)
-    ('7.9 %', '97.0 %')
+    The space before the sign does not break.
+
+    >>> percent(0.0794)
+    '7.9\xa0%'
     """
-    return "-" if not np.isfinite(value) else f"{100 * value:.1f} %"
+    return "-" if not np.isfinite(value) else f"{100 * value:.1f}\u00a0%"
 
 
 def nice(name: object) -> str:

@@ -383,8 +383,9 @@ def score(table: pd.DataFrame, truth: pd.DataFrame) -> Score:
     if the table has `n`, an expected count of its median n times the truth.
 
     >>> table = pd.DataFrame({"step": [1, 2], "estimate": [.5, .2], "low": [.4, .1], "high": [.6, .3]})
-    >>> score(table, pd.DataFrame({"step": [1, 2], "truth": [.45, .35]})).claim()
-    1 of 2 intervals (50.0 %) hold the planted truth; the mean absolute error over 2 cells is 0.100.
+    >>> result = score(table, pd.DataFrame({"step": [1, 2], "truth": [.45, .35]}))
+    >>> result.coverage, round(result.error, 3), result.worst()["step"].tolist()
+    (0.5, 0.1, [2])
     """
     keys = [column for column in truth.columns if column != "truth"]
     absent = [c for c in [*keys, "estimate", "low", "high"] if c not in table]

@@ -1,20 +1,31 @@
 """Collection: what is known of the customers, how good it is, and how they feel."""
 
-from cxlib.collection.quality import Counts, Quality, promises, quality, stars
-from cxlib.collection.voice import CSAT, NPS, Responders, Scores, csat, nps, responders, scores
+from cxlib.collection import plots
+from cxlib.collection.clusters import Counts
+from cxlib.collection.contents import Contents, columns, contents
+from cxlib.collection.promises import promises
+from cxlib.collection.quality import Quality, quality
+from cxlib.collection.responders import Responders, responders
+from cxlib.collection.summary import summary
+from cxlib.collection.voice import CSAT, NPS, Scores, csat, nps, scores, stars
 
 __all__ = [
     "CSAT",
+    "Contents",
     "NPS",
     "Counts",
     "Quality",
     "Responders",
     "Scores",
+    "columns",
+    "contents",
     "csat",
     "nps",
+    "plots",
     "promises",
     "quality",
     "responders",
     "scores",
     "stars",
+    "summary",
 ]

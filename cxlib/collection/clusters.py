@@ -7,15 +7,40 @@ customers) bring any number of rows down to one a group.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
+from cxlib import stats
+from cxlib.results import Claim, Result
 from cxlib.stats import Clustered
 
+EVERYWHERE = "(all)"
+"""The key of the row that stands for all groups together."""
+
 PERSON = "person_"  # the names of our own columns end in _, so that no study's own can be hit
+
+
+@dataclass(frozen=True, eq=False)
+class Counts(Result):
+    """A table of things counted in full, or of rates with their interval.
+
+    `frame`: keys, estimate, low, high, n, then further columns; `said`: its sentence.
+    """
+
+    frame: pd.DataFrame = field(repr=False)
+    said: str = ""
+
+    def table(self) -> pd.DataFrame:
+        """The whole table."""
+        return self.frame
+
+    def claim(self) -> Claim:
+        """The sentence."""
+        return Claim(self.said)
 
 
 def sums(rows: ir.Table, values: Mapping[str, ir.Value], by: Sequence[str] = ()) -> ir.Table:
@@ -69,3 +94,17 @@ def clustered(frame: pd.DataFrame, name: str) -> Clustered:
         value2=column(f"{name}2_"),
         product=column(f"{name}w_"),
     )
+
+
+def rate(keys: dict[str, object], found: pd.DataFrame, name: str, n: int | None = None) -> dict[str, object]:
+    """One row of a table of rates: `keys`, then the share with Wilson's interval, n and customers.
+
+    `found` is one row of fetched sums; `n` says how many cases the share is of, if not its rows.
+    """
+    count = int(found["n"].iloc[0]) if n is None else n
+    share = clustered(found, name)._replace(answers=np.array([float(count)]))
+    p = share.ratio
+    size = share.effective(p * (1 - p))
+    interval = stats.wilson(p * size, size, df=share.df)
+    ends = {"estimate": float(p[0]), "low": float(interval.low[0]), "high": float(interval.high[0])}
+    return {**keys, **ends, "n": count, "customers": int(found["customers"].iloc[0])}

@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 
 from cxlib import figures
-from cxlib.collection.quality import Counts, Quality
-from cxlib.collection.voice import EVERYWHERE, Responders, Scores, points
+from cxlib.collection.clusters import EVERYWHERE, Counts
+from cxlib.collection.quality import Quality
+from cxlib.collection.responders import Responders
+from cxlib.collection.voice import Scores, points
 from cxlib.figures import Shown
 from cxlib.results import minimum, number, percent
 

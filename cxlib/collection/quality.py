@@ -6,43 +6,21 @@ the number itself. Rates (duplicates, lateness, fulfilment) have customers as cl
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
-from cxlib import stats
-from cxlib.collection.clusters import clustered, sums
+from cxlib.collection.clusters import Counts, rate, sums
 from cxlib.contract import TABLES
-from cxlib.errors import CxLookupError
 from cxlib.results import Claim, Result, percent
 from cxlib.study import Study
 
 LATE_US = 3_600_000_000
 """An event that reached the collector more than an hour after it happened came late (microseconds)."""
 DAY_US = 86_400_000_000
-
-
-@dataclass(frozen=True, eq=False)
-class Counts(Result):
-    """A table of things counted in full, or of rates with their interval.
-
-    `frame`: keys, estimate, low, high, n, then further columns; `said`: its sentence.
-    """
-
-    frame: pd.DataFrame = field(repr=False)
-    said: str = ""
-
-    def table(self) -> pd.DataFrame:
-        """The whole table."""
-        return self.frame
-
-    def claim(self) -> Claim:
-        """The sentence."""
-        return Claim(self.said)
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,32 +160,17 @@ def _issues(study: Study, events: ir.Table) -> pd.DataFrame:
         drawn = same.mutate(
             weight_=n.cast("float64"), marked_=x.cast("float64") / ibis.ifelse(n > 0, n, 1).cast("float64")
         )
-        found = study.fetch(sums(drawn.filter(drawn["weight_"] > 0), {"marked": _of("marked_")}))
+        found = study.fetch(sums(drawn.filter(drawn["weight_"] > 0), {"marked": ibis._["marked_"]}))
         if found["customers"].iloc[0]:
-            rows.append(_rate({"check": check}, found, "marked", n=int(found["weight_"].iloc[0])))
+            rows.append(rate({"check": check}, found, "marked", n=int(found["weight_"].iloc[0])))
     return pd.DataFrame(rows, columns=["check", "estimate", "low", "high", "n", "customers"])
-
-
-def _of(name: str) -> ir.Value:
-    return ibis._[name]
-
-
-def _rate(keys: dict[str, object], found: pd.DataFrame, name: str, n: int | None = None) -> dict[str, object]:
-    """One row of a table of rates, from sums over customers (the answers are rows, all of weight 1)."""
-    count = int(found["n"].iloc[0]) if n is None else n
-    share = clustered(found, name)._replace(answers=np.array([float(count)]))
-    p = share.ratio
-    size = share.effective(p * (1 - p))
-    interval = stats.wilson(p * size, size, df=share.df)
-    ends = {"estimate": float(p[0]), "low": float(interval.low[0]), "high": float(interval.high[0])}
-    return {**keys, **ends, "n": count, "customers": int(found["customers"].iloc[0])}
 
 
 def _blanks(study: Study) -> pd.DataFrame:
     rows = []
-    for table, given in study.given.items():
+    for table in [name for name in TABLES if study.has(name)]:
         view = study.table(table)
-        columns = [name for name in given if name in view.columns]
+        columns = [name for name in view.columns if name in study.given[table]]
         found = study.fetch(
             view.agg(rows_=view.count(), **{f"c{i}": view[name].count() for i, name in enumerate(columns)})
         )
@@ -248,120 +211,3 @@ def _say_blanks(blanks: pd.DataFrame) -> str:
         f"{len(empty)} of {len(blanks)} columns have empty values, most `{worst['table']}.{worst['column']}` "
         f"({percent(worst['estimate'])})."
     )
-
-
-# --- promises and stars ------------------------------------------------------------------------
-
-
-def promises(study: Study) -> Counts:
-    """Orders delivered, and delivered later than promised, by timestamp and by calendar day.
-
-    For studies whose orders came with `status`, `promised_ts` and `delivered_ts`; CxLookupError
-    names what is absent. An order is delivered when its status says "delivered". Late by timestamp
-    means delivered_ts > promised_ts; late by calendar day compares the days only, in the time zone
-    the study's own files are in (`study.yaml`), so that any hour of the promised day is in time.
-    Both are shares of delivered orders that have both times. Customers are the clusters.
-    """
-    study.table("orders", needed_by="promises")
-    needed = ("status", "promised_ts", "delivered_ts")
-    absent = [name for name in needed if not study.has("orders", name)]
-    if absent:
-        raise CxLookupError(
-            f"promises needs the columns {', '.join(needed)} in orders; there is no {', '.join(absent)}. "
-            "Add them (times in UTC), or skip this section."
-        )
-    frame = study.cached("promises", {}, lambda: _promises(study))
-    shares = zip(frame["what"], frame["estimate"].to_numpy(float), strict=True)
-    text = "; ".join(f"{what}: {100 * share:.2f} %" for what, share in shares)
-    return Counts(
-        frame, f"Of {int(frame['n'].iloc[0]):,} orders: {text}." if len(frame) else "There are no orders."
-    )
-
-
-def _promises(study: Study) -> pd.DataFrame:
-    orders = study.table("orders")
-    orders = orders.mutate(
-        person_=orders["customer_id"],
-        promised_=orders["promised_ts"].cast("timestamp(6)"),
-        delivered_=orders["delivered_ts"].cast("timestamp(6)"),
-    )
-    done = orders["status"] == "delivered"
-    dated = orders.filter(done & orders["promised_"].notnull() & orders["delivered_"].notnull())
-    day = _local_day(study, dated)
-    zone = study.settings.time_zone
-    asked = [
-        ("delivered", sums(orders, {"x": done.fill_null(False)})),
-        (
-            "delivered later than promised, by timestamp",
-            sums(dated, {"x": dated["delivered_"] > dated["promised_"]}),
-        ),
-        (
-            f"delivered later than promised, by calendar day ({zone})",
-            sums(dated, {"x": day(dated["delivered_"]) > day(dated["promised_"])}),
-        ),
-    ]
-    found = [(what, study.fetch(expr)) for what, expr in asked]
-    rows = [_rate({"what": what}, part, "x") for what, part in found if part["customers"].iloc[0]]
-    return pd.DataFrame(rows, columns=["what", "estimate", "low", "high", "n", "customers"])
-
-
-def _local_day(study: Study, dated: ir.Table) -> Callable[[ir.Value], ir.Value]:
-    """The calendar day in the study's time zone of a UTC time, on any engine.
-
-    The zone's offset is a step function of time; its steps within the data's range are written into
-    the expression, as engines differ in what a zone's cast does.
-    """
-    zone = study.settings.time_zone
-    if zone == "UTC":
-        return lambda ts: ts.date()
-    ends = study.fetch(
-        dated.agg(
-            low=ibis.least(dated["promised_"].min(), dated["delivered_"].min()),
-            high=ibis.greatest(dated["promised_"].max(), dated["delivered_"].max()),
-        )
-    )
-    if pd.isna(ends["low"].iloc[0]):
-        return lambda ts: ts.date()
-    hours = pd.date_range(
-        pd.Timestamp(ends["low"].iloc[0]).floor("D"),
-        pd.Timestamp(ends["high"].iloc[0]).ceil("D"),
-        freq="15min",
-        tz="UTC",
-    )
-    offset = pd.Series(hours.tz_convert(zone).tz_localize(None) - hours.tz_localize(None))
-    steps = offset[offset.ne(offset.shift())] // pd.Timedelta(seconds=1)
-
-    def day(ts: ir.Value) -> ir.Value:
-        seconds: ir.Value = ibis.literal(int(steps.iloc[0]))
-        for instant, value in zip(hours.tz_localize(None)[steps.index][1:], steps.iloc[1:], strict=True):
-            seconds = ibis.ifelse(ts >= ibis.literal(instant.to_pydatetime()), int(value), seconds)
-        return (ts + seconds.as_interval("s")).date()
-
-    return day
-
-
-def stars(study: Study, question: str = "csat") -> Counts:
-    """How the answers to a question with whole steps spread: the share of each score.
-
-    One row a score of the scale (from the lowest scale_min to the highest scale_max asked), the
-    shares sum to 1; Wilson's interval with customers as clusters. Raises CxLookupError where nobody
-    answered.
-    """
-    surveys = study.table("surveys", needed_by="stars")
-    frame = study.cached("stars", {"question": question}, lambda: _stars(study, surveys, question))
-    if not len(frame):
-        raise CxLookupError(f"Nobody answered `{question}`; cx.collection.scores names the questions asked.")
-    first, *_, last = frame["score"].tolist()
-    said = ", ".join(percent(value) for value in frame["estimate"])
-    return Counts(frame, f"Scores {first} to {last} are {said} of {int(frame['n'].iloc[0]):,} answers.")
-
-
-def _stars(study: Study, surveys: ir.Table, question: str) -> pd.DataFrame:
-    answered = surveys.filter((surveys["question"] == question) & surveys["score"].notnull())
-    answered = answered.mutate(person_=ibis.coalesce(answered["customer_id"], answered["response_id"]))
-    ends = study.fetch(answered.agg(low=answered["scale_min"].min(), high=answered["scale_max"].max()))
-    if pd.isna(ends["low"].iloc[0]):
-        return pd.DataFrame()
-    levels = range(int(ends["low"].iloc[0]), int(ends["high"].iloc[0]) + 1)
-    found = study.fetch(sums(answered, {f"s{k}": answered["score"] == float(k) for k in levels}))
-    return pd.DataFrame([_rate({"score": k}, found, f"s{k}") for k in levels])

@@ -5,7 +5,7 @@ Answers of one customer resemble each other, so customers are the clusters every
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import ibis
@@ -16,15 +16,13 @@ from numpy.typing import ArrayLike
 from scipy import stats as distributions
 
 from cxlib import stats
-from cxlib.collection.clusters import clustered, sums
+from cxlib.collection.clusters import EVERYWHERE, Counts, clustered, rate, sums
 from cxlib.errors import CxLookupError, CxValueError, did_you_mean
 from cxlib.results import Claim, Result, number, percent
 from cxlib.study import Study
 
 PROMOTER, DETRACTOR = 9, 6
 """Of 0 to 10: a promoter scores at least 9, a detractor at most 6 (Reichheld 2003)."""
-
-EVERYWHERE = "(all)"
 
 
 @dataclass(frozen=True)
@@ -117,8 +115,9 @@ def csat(
 
     The scale has whole steps from `scale_min` to `scale_max`; else as `nps`.
 
-    >>> csat([5, 4, 4, 2, 1], 1, 5).claim()
-    60.0 % are satisfied (23.1 % to 88.2 %), on 5 answers.
+    >>> result = csat([5, 4, 4, 2, 1], 1, 5)
+    >>> round(result.estimate, 3), round(result.low, 3), round(result.high, 3)
+    (0.6, 0.231, 0.882)
     """
     x, w, who, missing = _answers(scores, weights, clusters, scale_min, scale_max)
     share = stats.Clustered.of(x > scale_max - top, w, who)
@@ -322,125 +321,29 @@ def _apart(table: pd.DataFrame, weight: np.ndarray, df: np.ndarray) -> np.ndarra
     return np.r_[np.nan, stats.benjamini_hochberg(2 * distributions.t.sf(np.abs(z), df[1:]))]
 
 
-# --- who answered ------------------------------------------------------------------------------
+def stars(study: Study, question: str = "csat") -> Counts:
+    """How the answers to a question spread: the share of each score, to the nearest whole step.
 
-
-@dataclass(frozen=True, eq=False)
-class Responders(Result):
-    """Which customers answered a survey at all, by what is known of them.
-
-    `frame`: `attribute`, `value`, estimate (share of the customers who answered anything), low,
-    high, n and customers (both the customers in contact), `q`: p-value of "response does not depend
-    on this attribute", adjusted for the number of attributes. "(all)" first.
+    One row a score of the scale (from the lowest scale_min to the highest scale_max asked), the
+    shares sum to 1; Wilson's interval with customers as clusters. Raises CxLookupError where nobody
+    answered.
     """
-
-    frame: pd.DataFrame = field(repr=False)
-
-    def table(self) -> pd.DataFrame:
-        """One row a value of each attribute."""
-        return self.frame
-
-    def claim(self) -> Claim:
-        """How many answered, and along which attributes those who did differ from those who did not."""
-        whole = self.frame.iloc[0]
-        tested = self.frame.iloc[1:].drop_duplicates("attribute")
-        apart = tested.loc[tested["q"] < 0.05, "attribute"].tolist()
-        text = f"{percent(whole['estimate'])} of {whole['n']:,} customers in contact answered a survey"
-        if apart:
-            text += f"; who answers differs by {_list(apart)}"
-        elif len(tested):
-            text += f"; by {_list(tested['attribute'])} it differs no more than by chance"
-        return Claim(
-            text + ". Whether the silent are as satisfied as the others cannot be seen from answers."
-        )
+    surveys = study.table("surveys", needed_by="stars")
+    frame = study.cached("stars", {"question": question}, lambda: _stars(study, surveys, question))
+    if not len(frame):
+        raise CxLookupError(f"Nobody answered `{question}`; cx.collection.scores names the questions asked.")
+    first, last = frame["score"].iloc[0], frame["score"].iloc[-1]
+    said = ", ".join(percent(value) for value in frame["estimate"])
+    return Counts(frame, f"Scores {first} to {last} are {said} of {int(frame['n'].iloc[0]):,} answers.")
 
 
-def _list(names: Iterable[str]) -> str:
-    return ", ".join(name.replace("_", " ") for name in names)
-
-
-ATTRIBUTES = ("age_band", "region", "loyalty_tier", "acquisition_channel")
-ACTIVITY = ((1, "1 event"), (4, "2 to 4"), (9, "5 to 9"), (29, "10 to 29"), (99, "30 to 99"))
-"""Upper ends of the bands of activity, in events, and their names; above them "100 or more"."""
-
-
-def responders(study: Study) -> Responders:
-    """Share of the customers in contact who answered a survey, by attribute and by activity.
-
-    Customers in contact have at least one touchpoint (in a study without touchpoints: one order)
-    under their customer_id. An attribute is any of age_band, region, loyalty_tier and
-    acquisition_channel that `customers` came with. Customers are independent: Wilson's interval, and
-    a chi-square test an attribute, adjusted by Benjamini and Hochberg.
-    """
-    surveys = study.table("surveys", needed_by="responders")
-    source = "orders" if study.has("orders") and not study.has("touchpoints") else "touchpoints"
-    contacts = study.table(source, needed_by="responders")
-    known = [name for name in ATTRIBUTES if study.has("customers", name)]
-    frame = study.cached("responders", {}, lambda: _responders(study, surveys, contacts, known))
-    return Responders(frame)
-
-
-def _responders(study: Study, surveys: ir.Table, contacts: ir.Table, known: list[str]) -> pd.DataFrame:
-    named = contacts.filter(contacts["customer_id"].notnull())
-    people = named.group_by("customer_id").agg(events=named.count())
-    answered = surveys.filter(surveys["score"].notnull() & surveys["customer_id"].notnull())
-    answered = answered.select(who_=answered["customer_id"]).distinct()
-    people = people.left_join(answered, people["customer_id"] == answered["who_"])
-    people = people.mutate(answered_=people["who_"].notnull().cast("int64"), activity=_band(people["events"]))
-    people = people.drop("who_", "events")
-    if known:
-        customers = study.table("customers").select(who_="customer_id", **{name: name for name in known})
-        people = people.left_join(customers, people["customer_id"] == customers["who_"])
-    rows = None
-    for name in ["", *known, "activity"]:
-        value = people[name].cast("string") if name else ibis.literal(EVERYWHERE)
-        part = people.select(
-            attribute=ibis.literal(name or EVERYWHERE),
-            value=value.fill_null("(unknown)"),
-            answered_="answered_",
-        )
-        part = part.group_by(["attribute", "value"]).agg(x=part["answered_"].sum(), n=part.count())
-        rows = part if rows is None else rows.union(part)
-    counted = study.fetch(rows)
-    order = {name: rank for rank, name in enumerate([EVERYWHERE, *known, "activity"])}
-    bands = {name: rank for rank, (_, name) in enumerate(ACTIVITY)}
-    counted = counted.assign(
-        _attribute=counted["attribute"].map(order), _value=counted["value"].map(bands).fillna(len(bands))
-    )
-    counted = counted.sort_values(["_attribute", "_value", "value"], ignore_index=True)
-    interval = stats.wilson(counted["x"].to_numpy(float), counted["n"].to_numpy(float))
-    table = counted[["attribute", "value"]].assign(
-        estimate=interval.estimate, low=interval.low, high=interval.high, n=counted["n"].astype(int)
-    )
-    table["customers"] = table["n"]
-    tested = {
-        str(name): _differs(group["x"].to_numpy(float), group["n"].to_numpy(float))
-        for name, group in counted.groupby("attribute", sort=False)
-        if name != EVERYWHERE
-    }
-    adjusted = dict(zip(tested, stats.benjamini_hochberg(list(tested.values())), strict=True))
-    return table.assign(q=table["attribute"].map(adjusted))
-
-
-def _band(events: ir.Value) -> ir.Value:
-    named: ir.Value = ibis.literal("100 or more")
-    for upper, name in reversed(ACTIVITY):
-        named = ibis.ifelse(events <= upper, ibis.literal(name), named)
-    return named
-
-
-def _differs(x: np.ndarray, n: np.ndarray) -> float:
-    """p-value of equal shares (chi-square); NaN where there is nothing to compare.
-
-    Values with an expected count under 5 are tested as one, or chance alone would look like a finding.
-    """
-    rarer = min(x.sum(), n.sum() - x.sum()) / max(n.sum(), 1)
-    order = np.argsort(n)[::-1]
-    cells = np.array([x, n - x])[:, order]
-    large = max(int((n[order] * rarer >= 5).sum()), 1)
-    table = np.column_stack([cells[:, :large], cells[:, large:].sum(axis=1)])
-    while table.shape[1] > 1 and table[:, -1].sum() * rarer < 5:
-        table = np.column_stack([table[:, :-2], table[:, -2:].sum(axis=1)])
-    if table.shape[1] < 2:
-        return float("nan")
-    return float(distributions.chi2_contingency(table, correction=False).pvalue)
+def _stars(study: Study, surveys: ir.Table, question: str) -> pd.DataFrame:
+    answered = surveys.filter((surveys["question"] == question) & surveys["score"].notnull())
+    answered = answered.mutate(person_=ibis.coalesce(answered["customer_id"], answered["response_id"]))
+    ends = study.fetch(answered.agg(low=answered["scale_min"].min(), high=answered["scale_max"].max()))
+    if pd.isna(ends["low"].iloc[0]):
+        return pd.DataFrame()
+    levels = range(int(ends["low"].iloc[0]), int(ends["high"].iloc[0]) + 1)
+    step = (answered["score"] + 0.5).floor()
+    found = study.fetch(sums(answered, {f"s{k}": step == float(k) for k in levels}))
+    return pd.DataFrame([rate({"score": k}, found, f"s{k}") for k in levels])

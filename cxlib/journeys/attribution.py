@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import ibis
 import numpy as np
@@ -43,6 +43,8 @@ class Attribution(Result):
     basis : where the intervals come from
     """
 
+    SHARES: ClassVar = ("share", "removal_effect")
+
     method: str
     channels: tuple[str, ...]
     share: stats.Interval
@@ -61,7 +63,7 @@ class Attribution(Result):
                 "estimate": share.estimate * total,
                 "low": share.low * total,
                 "high": share.high * total,
-                "n": int(round(self.journeys)),
+                "n": round(self.journeys),
                 "share": share.estimate,
             }
         )
@@ -81,7 +83,7 @@ class Attribution(Result):
                 "estimate": self.removal.estimate,
                 "low": self.removal.low,
                 "high": self.removal.high,
-                "n": int(round(self.journeys)),
+                "n": round(self.journeys),
             }
         )
 
@@ -99,7 +101,9 @@ class Attribution(Result):
         )
 
 
-def markov(journeys: Any, order: int = 1, conversion: Iterable[str] | None = None, level: float = 0.95) -> Attribution:
+def markov(
+    journeys: Any, order: int = 1, conversion: Iterable[str] | None = None, level: float = 0.95
+) -> Attribution:
     """Removal effects of a first-order Markov chain over channels, and conversions shared by them.
 
     `journeys` is a study (paths of channels up to each conversion, then on to the next) or a frame
@@ -289,9 +293,9 @@ def _markov_of_paths(frame: pd.DataFrame, level: float) -> Attribution:
     names = sorted({c for path in frame["states"] for c in path})
     k, code = len(names), {name: i for i, name in enumerate(names)}
     rows, sources, targets = [], [], []
-    for row, path in enumerate(frame["states"]):
+    for place, path in enumerate(frame["states"]):
         codes = [code[c] for c in path]
-        rows += [row] * len(codes)
+        rows += [place] * len(codes)
         sources += [k, *codes[:-1]]
         targets += codes
     last = np.array([code[path[-1]] for path in frame["states"]])
@@ -299,8 +303,8 @@ def _markov_of_paths(frame: pd.DataFrame, level: float) -> Attribution:
     row, source, target = np.array(rows), np.array(sources), np.array(targets)
     total = np.zeros((k + 1, k + 2))
     np.add.at(total, (source, target), (won + lost)[row])
-    np.add.at(total, (last, k), won)
-    np.add.at(total, (last, k + 1), lost)
+    np.add.at(total[:, k], last, won)
+    np.add.at(total[:, k + 1], last, lost)
     effects = _removal(total[None], k)[0]
     gradient = _removal_gradient(total, k)
     through = np.zeros((len(frame), k))
@@ -308,7 +312,9 @@ def _markov_of_paths(frame: pd.DataFrame, level: float) -> Attribution:
     influence = (through + gradient[:, last, k].T, through + gradient[:, last, k + 1].T)
 
     def spread(of: Any) -> np.ndarray:
-        return np.sqrt((won[:, None] * of(influence[0]) ** 2 + lost[:, None] * of(influence[1]) ** 2).sum(axis=0))
+        return np.sqrt(
+            (won[:, None] * of(influence[0]) ** 2 + lost[:, None] * of(influence[1]) ** 2).sum(axis=0)
+        )
 
     share, size = _normal(effects), effects.sum()
     to_share = lambda d: (d - share * d.sum(axis=1, keepdims=True)) / (size or 1.0)  # noqa: E731
@@ -438,7 +444,7 @@ def _parsed(paths: pd.DataFrame) -> pd.DataFrame:
             f"A frame of paths needs the columns path and conversions (and nulls); missing: {', '.join(missing)}; "
             f"it has: {', '.join(map(str, paths.columns))}."
         )
-    frame = paths.assign(nulls=paths["nulls"] if "nulls" in paths else 0)[["path", "conversions", "nulls"]]
+    frame = paths.assign(nulls=paths.get("nulls", 0))[["path", "conversions", "nulls"]]
     counts = frame[["conversions", "nulls"]].to_numpy(float)
     if not np.isfinite(counts).all() or (counts < 0).any():
         raise CxValueError("conversions and nulls must be counts: finite and not negative.")
@@ -454,7 +460,9 @@ def _shapley_of_worths(worths: Mapping[frozenset[str], float]) -> pd.DataFrame:
     wanted = {frozenset(c) for size in range(1, n + 1) for c in combinations(players, size)}
     if missing := wanted - set(worth):
         example = "{" + ", ".join(sorted(next(iter(missing)))) + "}"
-        raise CxValueError(f"worths must name every coalition of {n} players; {len(missing)} are missing, as {example}.")
+        raise CxValueError(
+            f"worths must name every coalition of {n} players; {len(missing)} are missing, as {example}."
+        )
     values = []
     for player in players:
         others = [p for p in players if p != player]

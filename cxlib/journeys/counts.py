@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import ibis
 import numpy as np
@@ -30,6 +30,8 @@ class Shares(Result):
     counts : (folds, rows, cells) integer counts
     level : of the intervals
     """
+
+    SHARES: ClassVar = ("estimate",)
 
     keys: tuple[str, str]
     rows: tuple[Any, ...]
@@ -121,6 +123,8 @@ class DropOff(Result):
     touchpoints : names
     exits, events : (folds, touchpoints) counts
     """
+
+    SHARES: ClassVar = ("estimate",)
 
     touchpoints: tuple[str, ...]
     exits: np.ndarray

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,8 @@ class Funnel(Result):
     names : the steps
     reached : (folds, steps) persons who reached each step
     """
+
+    SHARES: ClassVar = ("estimate", "of_previous")
 
     names: tuple[str, ...]
     reached: np.ndarray

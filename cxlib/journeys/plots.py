@@ -98,7 +98,11 @@ def drop_off(result: DropOff, purchases: tuple[str, ...] = (), top: int = 16) ->
     ax.set_xlabel("share of events that are the last of the visit")
     ax.set_title("Where visits end" + (" (grey: after a purchase)" if purchases else ""))
     lost = table[~table["touchpoint"].isin(purchases)]
-    top_line = "" if lost.empty else f" {nice(lost.iloc[0]['touchpoint'])} leads with {percent(lost.iloc[0]['estimate'])}."
+    top_line = (
+        ""
+        if lost.empty
+        else f" {nice(lost.iloc[0]['touchpoint'])} leads with {percent(lost.iloc[0]['estimate'])}."
+    )
     return figures.finish(fig, f"Exit rates with intervals of {len(table)} touchpoints.{top_line}")
 
 
@@ -122,5 +126,7 @@ def attribution(*results: Attribution) -> Shown:
     ax.set_title("Which channels stand on the way to a conversion")
     ax.legend(loc="upper center", bbox_to_anchor=(0.45, -0.16), fontsize=8, frameon=False)
     ax.grid(axis="y", visible=False)
-    leads = "; ".join(f"{nice(table.index[0])} by {r.method}" for r, table in zip(results, tables, strict=True))
+    leads = "; ".join(
+        f"{nice(table.index[0])} by {r.method}" for r, table in zip(results, tables, strict=True)
+    )
     return figures.finish(fig, f"Shares of conversion credit by channel with intervals. In front: {leads}.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,14 +20,14 @@ import nbformat
 from nbformat import NotebookNode
 
 from cxlib.errors import CxError, CxValueError
-from cxlib.report.sources import NEEDS, TABLES, first_line, tags
+from cxlib.report.sources import first_line, tags
 
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 CELL_SECONDS = 1800
 
 
 class CellFailed(CxError):  # noqa: N818 - says what happened, as `MissingTable` does
-    """A cell of a notebook raised an error, so no report was written."""
+    """A cell of a notebook raised an error, so nothing was written."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,15 @@ class LeftOut:
     needs: tuple[str, ...]
 
     def __str__(self) -> str:
-        tables = [f"the table {need}" if need in TABLES else "a planted truth" for need in self.needs]
-        return f"{self.title} (needs {' and '.join(tables)})"
+        return f"{self.title} (needs {' and '.join(_said(need) for need in self.needs)})"
+
+
+def _said(need: str) -> str:
+    table, _, column = need.partition(".")
+    if column:
+        return f"the column {column} in {table}"
+    others = {"truth": "a planted truth", "conversion": "touchpoints known to be conversions"}
+    return others.get(need, f"the table {need}")
 
 
 def fit(book: NotebookNode, has: Collection[str]) -> tuple[NotebookNode, tuple[LeftOut, ...]]:
@@ -51,7 +59,7 @@ def fit(book: NotebookNode, has: Collection[str]) -> tuple[NotebookNode, tuple[L
             closes = 7
         if closes < 7:
             continue
-        lacks = tuple(tag[6:] for tag in tags(cell) if tag in NEEDS and tag[6:] not in has)
+        lacks = tuple(tag[6:] for tag in tags(cell) if tag.startswith("needs-") and tag[6:] not in has)
         if lacks or "exercise" in tags(cell):
             if level < 7:
                 closes = level
@@ -97,6 +105,7 @@ def execute(
     from jupyter_client.kernelspec import KernelSpecManager
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+    from nbconvert.filters import strip_ansi
 
     client = NotebookClient(
         book,
@@ -113,21 +122,28 @@ def execute(
     running: list[NotebookNode] = []
     client.on_cell_start = lambda cell, cell_index: running.append(cell)
     try:
-        executed: NotebookNode = client.execute(env=_environment(workdir))
+        executed: NotebookNode = client.execute(env=_environment(workdir), stderr=subprocess.DEVNULL)
     except CellExecutionError as error:
-        raise CellFailed(
-            f"{name}: the cell `{first_line(running[-1])}` failed with {error.ename}: {error.evalue}\n"
-            f"{_source(running[-1])}\nNo report was written."
-        ) from None
+        what = f"the cell `{first_line(running[-1])}` failed with {error.ename}: {error.evalue}".rstrip(": ")
+        shown = _source(running[-1], strip_ansi(error.traceback))
+        raise CellFailed(f"{name}: {what}\n{shown}\nNothing was written.") from None
     except (CellTimeoutError, DeadKernelError) as error:
         where = first_line(running[-1]) if running else "the first"
-        message = f"{name}: the cell `{where}` did not finish: {error}. No report was written."
+        message = f"{name}: the cell `{where}` did not finish: {error}. Nothing was written."
         raise CellFailed(message) from None
+    except AssertionError:
+        if client.km is None:  # nbclient's answer to Ctrl-C: it ends the kernel, then misses it
+            raise KeyboardInterrupt from None
+        raise
     return executed
 
 
-def _source(cell: NotebookNode) -> str:
-    return "\n".join(f"    {line}" for line in cell.source.splitlines())
+def _source(cell: NotebookNode, traceback: str) -> str:
+    """The cell's lines, an arrow at the one that failed (the first frame of the traceback is the cell)."""
+    found = re.search(r"^-+> (\d+)", traceback, re.M)
+    failed = int(found[1]) if found else 0
+    lines = enumerate(cell.source.splitlines(), start=1)
+    return "\n".join(f"{'->' if number == failed else '  '}  {line}" for number, line in lines)
 
 
 def _environment(workdir: Path) -> dict[str, str]:

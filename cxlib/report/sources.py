@@ -23,7 +23,8 @@ from nbformat import NotebookNode
 from cxlib.errors import CxLookupError, CxValueError, did_you_mean
 
 TABLES = ("touchpoints", "catalog", "customers", "identities", "surveys", "orders", "exposures")
-NEEDS = (*(f"needs-{table}" for table in TABLES), "needs-truth")
+NEEDS = (*(f"needs-{table}" for table in TABLES), "needs-conversion", "needs-truth")
+"""What a section may need; a single column too, as in `needs-orders.promised_ts`."""
 TAGS = ("parameters", "summary", "claim", "checked", "thumbnail", "hide-code", "exercise", *NEEDS)
 MEDIAN_LINES, MOST_LINES = 5, 15
 WORDS_A_LINE = (10, 25)
@@ -95,7 +96,7 @@ def tags(cell: NotebookNode) -> tuple[str, ...]:
 def known_tags(notebook: str, number: int, cell: NotebookNode) -> None:
     """Raise `CxValueError`, naming the cell, for a tag outside the allowed list."""
     for tag in tags(cell):
-        if tag not in TAGS:
+        if tag not in TAGS and tag.partition(".")[0] not in NEEDS:
             raise CxValueError(
                 f"{notebook}, cell {number} ({first_line(cell)}): unknown tag `{tag}`."
                 f"{did_you_mean(tag, TAGS)} Allowed: {', '.join(TAGS)}."

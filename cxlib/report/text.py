@@ -76,8 +76,9 @@ class _Renderer(mistune.HTMLRenderer):
 def markdown(source: str, contents: Contents | None = None) -> Markup:
     """HTML of a markdown text; headings are added to `contents`.
 
-    >>> markdown("A <b>share</b> $p$").split("<math")[0]
-    '<p>A &lt;b&gt;share&lt;/b&gt; '
+    >>> print(markdown("A <b>share</b> of *all*"))
+    <p>A &lt;b&gt;share&lt;/b&gt; of <em>all</em></p>
+    <BLANKLINE>
     """
     renderer = _Renderer(contents)
     parser = mistune.Markdown(renderer=renderer, plugins=[table, math])

@@ -79,7 +79,9 @@ class Log:
             )
         return names.index(name)
 
-    def decode(self, codes: pd.Series | Sequence[int], column: str, missing: str | None = None) -> list[str | None]:
+    def decode(
+        self, codes: pd.Series | Sequence[int], column: str, missing: str | None = None
+    ) -> list[str | None]:
         """Names for codes of `column` (touchpoint, channel, stage or initiated); -1 becomes `missing`."""
         names = self.names[column]
         return [missing if code < 0 else names[int(code)] for code in codes]
@@ -168,7 +170,9 @@ def _ids(study: Study) -> ir.Table:
     ranked = list(names)
     if links is not None:
         # Selected plainly before anything is computed: ibis folds a computed join into the next one.
-        ids = ids.left_join(links, ids.anonymous_id == links.linked_id).select(*names, "events", "linked_customer")
+        ids = ids.left_join(links, ids.anonymous_id == links.linked_id).select(
+            *names, "events", "linked_customer"
+        )
         ranked.insert(ranked.index("anonymous_id"), "linked_customer")
     return ids.mutate(key=ibis.coalesce(*(ids[name].nullif("") for name in ranked)))
 
@@ -185,7 +189,11 @@ def _links(study: Study, ids: ir.Table) -> ir.Table | None:
     linked = (pairs[0] if len(pairs) == 1 else ibis.union(*pairs)).filter(
         lambda t: t.id.nullif("").notnull() & t.customer.nullif("").notnull()
     )
-    by_id = linked.distinct().group_by("id").aggregate(customers=lambda t: t.count(), one=lambda t: t.customer.max())
+    by_id = (
+        linked.distinct()
+        .group_by("id")
+        .aggregate(customers=lambda t: t.count(), one=lambda t: t.customer.max())
+    )
     return by_id.filter(by_id.customers == 1).select(linked_id="id", linked_customer="one")
 
 
@@ -198,7 +206,9 @@ def _persons(ids: ir.Table) -> ir.Table:
         "events",
         person=ibis.row_number().over(window).cast("int32"),
         fold=_fold(counted.key).cast("int8"),
-        first=(counted.events.sum().over(ibis.cumulative_window(order_by="key")) - counted.events).cast("int64"),
+        first=(counted.events.sum().over(ibis.cumulative_window(order_by="key")) - counted.events).cast(
+            "int64"
+        ),
     )
 
 
@@ -206,7 +216,8 @@ def _fold(key: Any) -> Any:
     """First 8 hex digits of the md5 of the key, modulo 50; 16 ** i modulo 50 keeps the sum small."""
     digest = key.hexdigest("md5")
     digits = [
-        ibis.literal("0123456789abcdef").find(digest.substr(place, 1)) * pow(16, 7 - place, FOLDS) for place in range(8)
+        ibis.literal("0123456789abcdef").find(digest.substr(place, 1)) * pow(16, 7 - place, FOLDS)
+        for place in range(8)
     ]
     return sum(digits[1:], digits[0]) % FOLDS
 
@@ -262,9 +273,13 @@ def _coded(
     small = coding.rename(columns={name: f"{name}_name" for name in given})
     codes = ibis.memtable(small[[f"{name}_name" for name in given] + [f"{name}_code" for name in CODED]])
     # The touchpoint is never null; leaving it alone keeps the join fast.
-    match = [(people[n] if n == "touchpoint" else people[n].fill_null("")) == codes[f"{n}_name"] for n in given]
+    match = [
+        (people[n] if n == "touchpoint" else people[n].fill_null("")) == codes[f"{n}_name"] for n in given
+    ]
     joined = people.join(codes, match).select(*people.columns, *(f"{name}_code" for name in CODED))
-    return joined.mutate(at=study.engine.micros(joined.ts), **{name: joined[f"{name}_code"] for name in CODED})
+    return joined.mutate(
+        at=study.engine.micros(joined.ts), **{name: joined[f"{name}_code"] for name in CODED}
+    )
 
 
 def _passed(coded: ir.Table, carry: tuple[str, ...]) -> ir.Table:

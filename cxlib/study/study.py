@@ -72,9 +72,8 @@ Add orders.parquet or orders.csv to the study, or skip this section.
     def table(self, name: str, needed_by: str = "This step") -> ir.Table:
         """The lazy table of that name; MissingTable says who needs it and what the study has."""
         if name not in TABLES:
-            raise CxLookupError(
-                f"The contract has no table `{name}`.{did_you_mean(name, TABLES)} It has: {', '.join(TABLES)}."
-            )
+            hint = did_you_mean(name, TABLES)
+            raise CxLookupError(f"The contract has no table `{name}`.{hint} It has: {', '.join(TABLES)}.")
         if name not in self.tables:
             raise MissingTable(name, needed_by, self.tables)
         return self.tables[name]
@@ -93,14 +92,22 @@ Add orders.parquet or orders.csv to the study, or skip this section.
         self._unchanged()
         if self.cache is None:
             return build()
-        return remembered(self.cache / f"{name}-{_digest(params, _code())}.parquet", build)
+
+        def confirmed() -> pd.DataFrame:
+            frame = build()
+            self._unchanged()
+            return frame
+
+        return remembered(self.cache / f"{name}-{_digest(params, _code())}.parquet", confirmed)
 
     def log(self, gap: str = GAP, carry: Sequence[str] = ()) -> Log:
         """The coded, totally ordered log of all touchpoints; built once. See `cxlib.study.log`."""
         key = (gap, tuple(carry))
         if key not in self._logs:
             self._unchanged()
-            self._logs[key] = build_log(self, gap=gap, carry=tuple(carry))
+            log = build_log(self, gap=gap, carry=tuple(carry))
+            self._unchanged()
+            self._logs[key] = log
         return self._logs[key]
 
     def truth(self, name: str) -> pd.DataFrame:
@@ -135,13 +142,7 @@ Add orders.parquet or orders.csv to the study, or skip this section.
         }
 
     def _unchanged(self) -> None:
-        for path, (size, modified) in self.files.items():
-            try:
-                now = path.stat()
-            except OSError:
-                raise CxValueError(f"{path.name} is gone since the study was opened. Open it again.") from None
-            if (now.st_size, now.st_mtime_ns) != (size, modified):
-                raise CxValueError(f"{path.name} has changed since the study was opened. Open it again.")
+        _refuse_changed(self.files, self.cache)
 
     def _repr_html_(self) -> str:
         rows = "".join(
@@ -184,8 +185,10 @@ def _open(where: Any, strict: bool) -> Study:
     if isinstance(where, Study):
         return where
     if isinstance(where, Mapping):
-        engine, raw = memory({name: frame for name, frame in where.items() if name in TABLES})
         _refuse_unknown(where, "These frames")
+        if not where:
+            raise UnknownStudy(f"There is no table. A study has at least one of: {', '.join(TABLES)}.")
+        engine, raw = memory(where)
         return _assemble("frames", engine, raw, Settings(), strict)
     if hasattr(where, "list_tables"):
         engine = Engine(where)
@@ -193,6 +196,11 @@ def _open(where: Any, strict: bool) -> Study:
         if not raw:
             raise UnknownStudy(f"The connection has none of the contract's tables: {', '.join(TABLES)}.")
         return _assemble(engine.name, engine, raw, Settings(), strict)
+    if not isinstance(where, (str, os.PathLike)):
+        raise CxValueError(
+            f"A study is not opened from a {type(where).__name__}, but from a name, a folder, a dict of "
+            "table name to pandas DataFrame, or an Ibis connection."
+        )
     if str(where) == "demo":
         return _open_folder(DEMO, "demo", strict)
     if str(where) in readers.READERS:
@@ -200,7 +208,9 @@ def _open(where: Any, strict: bool) -> Study:
     folder = Path(where).expanduser()
     if not folder.is_dir():
         known = list(studies())
-        what = "is a file; name the folder it lies in" if folder.exists() else "is neither a study nor a folder"
+        what = (
+            "is a file; name the folder it lies in" if folder.exists() else "is neither a study nor a folder"
+        )
         raise UnknownStudy(
             f"`{where}` {what}.{did_you_mean(str(where), known)} "
             f"Studies: {', '.join(known)}; or the path of a folder with touchpoints.csv and the like."
@@ -229,9 +239,12 @@ def _converted(name: str) -> Path:
         try:
             for table, frame in reader.read(files).items():
                 frame.to_parquet(unfinished / f"{table}.parquet", index=False)
-            (unfinished / "study.yaml").write_text(yaml.safe_dump(reader.SETTINGS, allow_unicode=True), "utf-8")
-            shutil.rmtree(folder, ignore_errors=True)
-            unfinished.rename(folder)
+            (unfinished / "study.yaml").write_text(
+                yaml.safe_dump(reader.SETTINGS, allow_unicode=True), "utf-8"
+            )
+            if not (folder / "study.yaml").exists():  # unless another process was faster
+                shutil.rmtree(folder, ignore_errors=True)
+                unfinished.rename(folder)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
     return folder
@@ -249,19 +262,61 @@ def _open_folder(folder: Path, name: str, strict: bool) -> Study:
     before = {path: _stat(path) for paths in sources.values() for path in paths}
     fingerprint = _fingerprint(folder, sources)
     cache = registry.where() / "results" / fingerprint[:24]
-    engine = embedded()
-    raw = {}
-    for table, paths in sources.items():
-        if paths[0].suffix == ".parquet":
-            raw[table] = engine.read_parquet(paths)
-        else:
-            raw[table] = engine.staged(paths, cache / "tables" / f"{table}-text.parquet", settings)
-    study = _assemble(
-        settings.name or name, engine, raw, settings, strict, fingerprint=fingerprint, cache=cache, files=before
-    )
-    study._unchanged()
+    try:
+        engine = embedded()
+        raw = {}
+        for table, paths in sources.items():
+            if paths[0].suffix == ".parquet":
+                raw[table] = engine.read_parquet(paths)
+            else:
+                keys = [column.name for column in TABLES[table].columns if column.kind == "key"]
+                raw[table] = engine.staged(paths, cache / "tables" / f"{table}-text.parquet", settings, keys)
+        study = _assemble(
+            settings.name or name,
+            engine,
+            raw,
+            settings,
+            strict,
+            fingerprint=fingerprint,
+            cache=cache,
+            files=before,
+            noted=_unread(folder),
+        )
+    finally:
+        # Whatever was found or kept while a file changed says nothing about either of its versions.
+        _refuse_changed(before, cache)
     truths = folder / "truth.parquet"
     return replace(study, truths=truths if truths.exists() else None)
+
+
+def _refuse_changed(files: Mapping[Path, tuple[int, int]], cache: Path | None) -> None:
+    """CxValueError where a file is not what it was when the study was opened; what was kept is dropped."""
+    for path, then in files.items():
+        try:
+            changed = "" if _stat(path) == then else "has changed"
+        except OSError:
+            changed = "is gone"
+        if changed:
+            if cache is not None:
+                shutil.rmtree(cache, ignore_errors=True)
+            raise CxValueError(f"{path.name} {changed} since the study was opened. Open it again.")
+
+
+def _unread(folder: Path) -> list[Finding]:
+    """Warnings for files that look like tables of the contract and are not."""
+    found = []
+    for path in sorted(folder.iterdir()):
+        stem = path.name.split(".")[0].lower()
+        hint = did_you_mean(stem, TABLES)
+        data = path.is_file() and path.suffix.lower() in (".csv", ".parquet", ".tsv", ".gz", ".xlsx", ".json")
+        if (
+            data
+            and hint
+            and path.name not in {f"{table}{kind}" for table in TABLES for kind in (".csv", ".parquet")}
+        ):
+            advice = f"Tables are <table>.csv or <table>.parquet.{hint}"
+            found.append(Finding(path.name, "", "this file is not read", 0, advice, blocks=False))
+    return found
 
 
 def _settings(folder: Path) -> Settings:
@@ -324,8 +379,10 @@ def _assemble(
     fingerprint: str = "",
     cache: Path | None = None,
     files: Mapping[Path, tuple[int, int]] | None = None,
+    noted: Sequence[Finding] = (),
 ) -> Study:
     report = _checked(engine, raw, settings, cache)
+    report = replace(report, found=(*report.found, *noted))
     if strict and report.violations:
         raise ContractViolations(f"The study `{name}` breaks the contract.\n{report}", report.violations)
     tables = {}
@@ -346,14 +403,19 @@ def _checked(engine: Engine, raw: dict[str, ir.Table], settings: Settings, cache
     if path is not None and path.exists():
         try:
             kept = json.loads(path.read_text("utf-8"))
-            return Findings(kept["rows"], tuple(Finding(**{**f, "examples": tuple(f["examples"])}) for f in kept["found"]))
-        except (ValueError, KeyError, TypeError):
+            return Findings(
+                kept["rows"], tuple(Finding(**{**f, "examples": tuple(f["examples"])}) for f in kept["found"])
+            )
+        except (ValueError, KeyError, TypeError, AttributeError):
             path.unlink(missing_ok=True)
     rows, found = {}, []
     with engine.in_zone(settings.time_zone):
         for table, frame in raw.items():
             others = {other: expr for other, expr in raw.items() if other != table}
-            rows[table], more = findings(frame, TABLES[table], settings, others, engine.fetch)
+            try:
+                rows[table], more = findings(frame, TABLES[table], settings, others, engine.fetch)
+            except CxValueError as error:
+                raise CxValueError(f"{table}: {error}") from error
             found += more
     report = Findings(rows, tuple(found))
     if path is not None and not report.violations:
@@ -363,7 +425,9 @@ def _checked(engine: Engine, raw: dict[str, ir.Table], settings: Settings, cache
 
 
 def _digest(*parts: object) -> str:
-    return hashlib.blake2b(json.dumps(parts, sort_keys=True, default=str).encode(), digest_size=10).hexdigest()
+    return hashlib.blake2b(
+        json.dumps(parts, sort_keys=True, default=str).encode(), digest_size=10
+    ).hexdigest()
 
 
 @functools.cache

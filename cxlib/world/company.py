@@ -1,4 +1,3 @@
-# ruff: noqa: E501 (tables are wider than text)
 """Alba Home, the simulated company: everything that is true about it, as tables one can read.
 
 Alba Home sells things for the house, from a candle to a kitchen, in four European countries: on the
@@ -300,7 +299,7 @@ ANSWER_ODDS = (-1.1, -1.6, 2.6)  # constant, linear, quadratic
 COMMENTS = 0.45  # of answered questionnaires carry a comment
 
 # Faults laid over the clean tables (shares of rows unless said otherwise).
-FAULTS = {
+FAULTS: dict[str, float] = {
     "duplicates": 0.010,  # the same event, sent again under another event_id
     "late": 0.020,  # received 2 hours to 3 days after it happened
     "skewed_devices": 0.010,  # devices whose clock is wrong, by up to 5 hours
@@ -309,6 +308,7 @@ FAULTS = {
     "bots": 0.003,  # crawlers, per customer; 40-200 pages each
     "second_phone": 0.25,  # customers with a second mobile device
     "second_computer": 0.15,
+    "on_the_second": 0.35,  # of their visits
     "signed_in_already": 0.45,  # devices signed in from the first visit
     "sign_in": 0.10,  # chance at each visit, besides at the cart and by a link in an e-mail
 }

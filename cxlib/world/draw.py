@@ -14,8 +14,8 @@ import numpy.typing as npt
 from scipy.special import expit, ndtr
 
 from cxlib.world import company as c
+from cxlib.world.company import Array
 
-Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 DAY = 86_400
 
@@ -68,6 +68,11 @@ class Log:
         key = self.person * (self.visit.max(initial=0) + 1) + self.visit
         return np.append(key[1:] != key[:-1], True)[: len(key)]
 
+    @property
+    def starts(self) -> npt.NDArray[np.bool_]:
+        """Whether the event begins its visit."""
+        return np.append(True, self.last[:-1])[: len(self.at)]
+
 
 def phase(clock: Ints) -> Ints:
     """Phase by the clock: 0, 1, 2 and more visits since the last purchase; below 0: just after one."""
@@ -106,9 +111,33 @@ def days_to_next(scale: Array, parcel: npt.NDArray[np.bool_], rng: np.random.Gen
     parcel_shape, parcel_scale = c.PARCEL_GAP
     e = rng.standard_exponential(len(scale))
     usual = e ** (1 / c.VISIT_SHAPE) * scale
-    return 1 + np.minimum(np.where(parcel, e ** (1 / parcel_shape) * parcel_scale, usual), 10_000).astype(
-        np.int64
-    )
+    days = np.where(parcel, e ** (1 / parcel_shape) * parcel_scale, usual)
+    return 1 + np.minimum(days, 10_000).astype(np.int64)
+
+
+def load_times(touchpoint: Ints, device: Ints, rng: np.random.Generator) -> Ints:
+    """How long a page takes to load, in milliseconds; -1 where the touchpoint is no page."""
+    page = np.flatnonzero(PAGE[touchpoint])
+    median, sd = np.array(c.LOAD_MS).T[:, device[page]]
+    median = median * np.where(APP[touchpoint[page]], c.APP_FASTER, 1.0)
+    load = np.full(len(touchpoint), -1)
+    load[page] = (median * np.exp(sd * rng.standard_normal(len(page))) / 10).astype(np.int64) * 10 + 10
+    return load
+
+
+def outcomes(touchpoint: Ints, before: Ints, device: Ints, since_call: Ints, u: Array) -> Ints:
+    """How a touchpoint ends, given the one before in the visit (-1: none) and seconds since the last sales call."""
+    handed_on = (before >= 0) & ASKED[before] & (before != touchpoint)
+    outcome = np.full(len(touchpoint), -1)
+    for where, chance, ill, well in (
+        (PRODUCT, c.OUT_OF_STOCK, _OUT, _AVAILABLE),
+        (BOT, np.array(c.BOT_FAILS)[device], _FAILED, _SOLVED),
+        (ANSWERED, c.REPEATED * handed_on, _REPEATED, _SOLVED),
+        (SALES, since_call < c.DUPLICATE_DAYS * DAY, _DUPLICATE, _REACHED),
+    ):
+        here = where[touchpoint]
+        outcome[here] = np.where(u < chance, ill, well)[here]
+    return outcome
 
 
 def journeys(firm: c.Company, who: People, rng: np.random.Generator) -> Log:
@@ -140,25 +169,9 @@ def journeys(firm: c.Company, who: People, rng: np.random.Generator) -> Log:
     while len(who_is):
         m = len(who_is)
         u = rng.random((4, m))
-        # What happens at the touchpoint.
-        page = np.flatnonzero(PAGE[at_touchpoint])
-        load = np.full(m, -1)
-        median, sd = np.array(c.LOAD_MS).T[:, device[page]]
-        median *= np.where(APP[at_touchpoint[page]], c.APP_FASTER, 1.0)
-        load[page] = (median * np.exp(sd * rng.standard_normal(len(page))) / 10).astype(np.int64) * 10 + 10
-        handed_on = (before >= 0) & ASKED[before] & (before != at_touchpoint)
-        sales = SALES[at_touchpoint]
-        outcome = np.full(m, -1)
-        for where, bad, chance, ill, well in (
-            (PRODUCT, None, c.OUT_OF_STOCK, _OUT, _AVAILABLE),
-            (BOT, None, np.array(c.BOT_FAILS)[device], _FAILED, _SOLVED),
-            (ANSWERED, handed_on, c.REPEATED, _REPEATED, _SOLVED),
-            (SALES, at - called < c.DUPLICATE_DAYS * DAY, 1.0, _DUPLICATE, _REACHED),
-        ):
-            here = where[at_touchpoint]
-            went_wrong = u[0] < chance if bad is None else bad & (u[0] < chance)
-            outcome[here] = np.where(went_wrong, ill, well)[here]
-        called[sales] = at[sales]
+        load = load_times(at_touchpoint, device, rng)
+        outcome = outcomes(at_touchpoint, before, device, at - called, u[0])
+        called = np.where(SALES[at_touchpoint], at, called)
         clock = np.where(BOUGHT[at_touchpoint], np.where(ONLINE[at_touchpoint], -2, -1), clock)
         shown = np.where(STAFFED[at_touchpoint], -1, device)
         brand = u[1] < by_brand[at_touchpoint]
@@ -253,8 +266,7 @@ def visit_mood(log: Log) -> Array:
     """Shift of satisfaction at each event by the frictions met so far in its visit."""
     met = frictions(log.touchpoint, log.load_ms, log.outcome)
     total = np.append(0.0, (met @ np.array([f.mood for f in c.FRICTIONS])).cumsum())
-    starts = np.append(True, log.last[:-1])[: len(log.at)]
-    first = np.maximum.accumulate(np.where(starts, np.arange(len(log.at)), 0))
+    first = np.maximum.accumulate(np.where(log.starts, np.arange(len(log.at)), 0))
     return np.maximum(total[1:] - total[first], -2.0)
 
 

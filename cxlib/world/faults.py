@@ -29,9 +29,8 @@ class Devices:
 def devices(log: Log, customers: int, rng: np.random.Generator) -> Devices:
     """Up to two phones and two computers a person, each with a cookie; a few are shared."""
     second = rng.random((customers, 2)) < (c.FAULTS["second_phone"], c.FAULTS["second_computer"])
-    starts = np.append(True, log.last[:-1])[: len(log.at)]
-    visit = starts.cumsum() - 1
-    other = (rng.random(int(starts.sum())) < 0.35)[visit]
+    visit = log.starts.cumsum() - 1
+    other = (rng.random(int(log.last.sum())) < c.FAULTS["on_the_second"])[visit]
     on = np.maximum(log.device, 0)
     app = c.CHANNEL_OF[log.touchpoint] == _CHANNEL["app"]
     slot = 2 * on + (other & second[log.person, on] & ~app)
@@ -53,7 +52,7 @@ def signed_in(log: Log, on: Devices, rng: np.random.Generator) -> npt.NDArray[np
     """
     n = len(log.at)
     has = on.event >= 0
-    starts = np.append(True, log.last[:-1])[:n]
+    starts = log.starts
     already = rng.random(len(on.cookie)) < c.FAULTS["signed_in_already"]
     sign_in = starts & (rng.random(n) < c.FAULTS["sign_in"])
     by_mail = np.append(False, (c.CHANNEL_OF[log.touchpoint] == _CHANNEL["email"])[:-1])[:n] & ~starts
@@ -73,18 +72,14 @@ def lay_over(
     n = len(log.at)
     on = devices(log, customers, rng)
     known = signed_in(log, on, rng)
-    skew = np.where(
-        rng.random(len(on.cookie)) < c.FAULTS["skewed_devices"],
-        rng.integers(-5 * HOUR, 5 * HOUR, len(on.cookie)),
-        0,
-    )
+    wrong = rng.random(len(on.cookie)) < c.FAULTS["skewed_devices"]
+    skew = np.where(wrong, rng.integers(-5 * HOUR, 5 * HOUR, len(wrong)), 0)
     shift = np.where(on.event >= 0, skew[on.event], 0)
     late = rng.random(n) < c.FAULTS["late"]
     received = log.at + np.where(late, rng.integers(2 * HOUR, 3 * DAY, n), rng.integers(0, 4, n))
     cookie = np.where(on.event >= 0, on.cookie[on.event], -1)
-    junk = np.where(
-        (cookie >= 0) & (rng.random(n) < c.FAULTS["junk_ids"]), rng.integers(0, len(c.JUNK), n), -1
-    )
+    spoils = (cookie >= 0) & (rng.random(n) < c.FAULTS["junk_ids"])
+    junk = np.where(spoils, rng.integers(0, len(c.JUNK), n), -1)
     again = np.flatnonzero(rng.random(n) < c.FAULTS["duplicates"])
     rows = np.concatenate([np.arange(n), again])
     received = np.concatenate([received, received[again] + rng.integers(1, 600, len(again))])
@@ -111,20 +106,13 @@ def lay_over(
     frame.insert(0, "event_id", event_id)
 
     fault = np.zeros(total, np.int64)
-    fault[:n][late] = 1
-    fault[: len(rows)][(shift != 0)[rows]] = 2
-    fault[: len(rows)][spoilt[: len(rows)] >= 0] = 3
-    fault[n : len(rows)] = 4
-    fault[len(rows) :] = 5
-    planted = pd.DataFrame(
-        {
-            "event_id": event_id,
-            "customer_id": tables.numbered("c", np.where(person < 0, -1, first + person)[order]),
-            "clean_event_id": np.concatenate(
-                [clean["event_id"].to_numpy()[rows], np.full(len(bots["at"]), -1)]
-            )[order],
-            "fault": tables.text(fault[order], ("none", "late", "clock_skew", "junk_id", "duplicate", "bot")),
-        }
+    fault[: len(rows)] = np.select([spoilt[: len(rows)] >= 0, (shift != 0)[rows], late[rows]], [3, 2, 1])
+    fault[n : len(rows)], fault[len(rows) :] = 4, 5
+    clean_id = np.concatenate([clean["event_id"].to_numpy()[rows], np.full(len(bots["at"]), -1)])
+    planted = pd.DataFrame({"event_id": event_id}).assign(
+        customer_id=tables.numbered("c", np.where(person < 0, -1, first + person)[order]),
+        clean_event_id=clean_id[order],
+        fault=tables.text(fault[order], ("none", "late", "clock_skew", "junk_id", "duplicate", "bot")),
     )
     return frame, _identities(frame), planted
 
@@ -135,16 +123,11 @@ def _identities(log: pd.DataFrame) -> pd.DataFrame:
         return no_identities()
     both = log[log["anonymous_id"].notna() & log["customer_id"].notna()]
     pairs = both.groupby(["anonymous_id", "customer_id"], sort=True)["ts"].agg(["min", "max"]).reset_index()
-    return pd.DataFrame(
-        {
-            "id_type": tables.text(np.zeros(len(pairs)), ["cookie"]),
-            "id_value": pairs["anonymous_id"],
-            "customer_id": pairs["customer_id"],
-            "rule": tables.text(np.zeros(len(pairs)), ["sign_in"]),
-            "first_seen": pairs["min"],
-            "last_seen": pairs["max"],
-        }
-    )
+    cookie, sign_in = (tables.text(np.zeros(len(pairs)), [word]) for word in ("cookie", "sign_in"))
+    pairs.columns = pd.Index(["id_value", "customer_id", "first_seen", "last_seen"])
+    pairs.insert(0, "id_type", cookie)
+    pairs.insert(3, "rule", sign_in)
+    return pairs
 
 
 def no_identities() -> pd.DataFrame:

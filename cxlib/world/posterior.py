@@ -30,8 +30,8 @@ def log_likelihood(clean: Mapping[str, pd.DataFrame], world: str = "demo", every
     codes = pd.Index(customers["customer_id"])
     log = read(clean["touchpoints"], codes)
     total = np.zeros((len(codes), len(firm.share)))
-    for values, p in ((customers[column], table) for column, table in _traits(firm).items()):
-        total += np.log(p.loc[values].to_numpy())
+    for column, (values, p) in firm.traits.items():
+        total += np.log(p.T[_codes(pd.Index(values), customers[column])])
     old = (customers["first_seen"] < pd.Timestamp(c.START)).to_numpy()
     total += _visits(firm, log, old)
     for k in range(len(firm.share)):
@@ -97,17 +97,9 @@ def read(touchpoints: pd.DataFrame, customers: pd.Index) -> Log:
 Terms = list[tuple[Ints, Array]]
 
 
-def _traits(firm: c.Company) -> dict[str, pd.DataFrame]:
-    return {name: pd.DataFrame(p.T, index=list(values)) for name, (values, p) in firm.traits.items()}
-
-
-def _starts(log: Log) -> Ints:
-    return np.flatnonzero(np.append(True, log.last[:-1])[: len(log.at)])
-
-
 def _journeys(firm: c.Company, log: Log, k: int) -> Terms:
     """How visits begin, on which device, and every step to the next touchpoint or out."""
-    starts, stage = _starts(log), draw.phase(log.clock)
+    starts, stage = np.flatnonzero(log.starts), draw.phase(log.clock)
     entry = firm.entry[k, stage[starts], log.touchpoint[starts]]
     device = np.maximum.reduceat(log.device, starts) if len(starts) else starts
     seen = (device >= 0) & ~draw.MOBILE_ENTRY[log.touchpoint[starts]]
@@ -125,7 +117,7 @@ def _visits(firm: c.Company, log: Log, old: npt.NDArray[np.bool_]) -> Array:
     They depend on activity / days alone, here `pace`. Each customer has a grid in log pace around the rough
     estimate (visits + shape) / (days at risk + shape * scale); kinds differ in the prior of pace.
     """
-    n, starts = len(old), _starts(log)
+    n, starts = len(old), np.flatnonzero(log.starts)
     person, day, clock = log.person[starts], log.at[starts] // draw.DAY, log.clock
     ends = np.flatnonzero(log.last)
     following = np.append(person[1:] == person[:-1], False)[: len(person)]
@@ -135,9 +127,7 @@ def _visits(firm: c.Company, log: Log, old: npt.NDArray[np.bool_]) -> Array:
     first = came & old[person]
     who = np.concatenate([person[usual], person[first], never])
     days = np.concatenate([gap[usual], day[first] + 1, np.full(len(never), c.DAYS + 1)])
-    open_end = np.concatenate(
-        [~following[usual], np.zeros(int(first.sum()), bool), np.ones(len(never), bool)]
-    )
+    open_end = np.concatenate([~following[usual], ~first[first], never >= 0])
     keep = old[who] | np.isin(who, person)  # a new customer always comes
     who, days, open_end = who[keep], days[keep], open_end[keep]
 
@@ -151,9 +141,8 @@ def _visits(firm: c.Company, log: Log, old: npt.NDArray[np.bool_]) -> Array:
         pace = np.exp(grid[who, point])
         survived = ((days - 1) * pace) ** c.VISIT_SHAPE
         ended = -np.expm1(survived - (days * pace) ** c.VISIT_SHAPE)
-        value[:, point] = np.bincount(
-            who, np.where(open_end, 0.0, np.log(np.maximum(ended, TINY))) - survived, n
-        )
+        chance = np.where(open_end, 0.0, np.log(np.maximum(ended, TINY))) - survived
+        value[:, point] = np.bincount(who, chance, n)
     out = np.empty((n, len(firm.share)))
     for k, scale in enumerate(firm.days):
         log_activity = grid + np.log(scale)
@@ -164,9 +153,8 @@ def _visits(firm: c.Company, log: Log, old: npt.NDArray[np.bool_]) -> Array:
 
 def _orders(firm: c.Company, log: Log, orders: pd.DataFrame, codes: pd.Index, k: int) -> Terms:
     """What each purchase was and what it cost."""
-    o = orders.assign(person=_codes(codes, orders["customer_id"])).sort_values(
-        ["person", "ts"], kind="stable"
-    )
+    o = orders.assign(person=_codes(codes, orders["customer_id"]))
+    o = o.sort_values(["person", "ts"], kind="stable")
     event = np.flatnonzero(draw.BOUGHT[log.touchpoint])
     stage = draw.phase(draw.before_purchase(log)[event])
     instinctive = (o["purchase"] == "instinctive").to_numpy()

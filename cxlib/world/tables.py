@@ -47,10 +47,8 @@ def time(seconds: npt.ArrayLike) -> pd.Series:
 def catalog() -> pd.DataFrame:
     """The touchpoints of the company."""
     frame = pd.DataFrame(c.TOUCHPOINTS).rename(columns={"name": "touchpoint"})
-    frame = frame[["touchpoint", "channel", "stage", "ownership", "mode", "unit_cost"]].assign(
-        currency=c.CURRENCY
-    )
-    return frame.astype({column: "str" for column in frame if column != "unit_cost"})
+    frame = frame[["touchpoint", "channel", "stage", "ownership", "mode", "unit_cost"]]
+    return frame.assign(currency=c.CURRENCY).astype({"currency": "str"})
 
 
 def customers(firm: c.Company, who: People, log: Log, first: int, rng: np.random.Generator) -> pd.DataFrame:
@@ -60,9 +58,8 @@ def customers(firm: c.Company, who: People, log: Log, first: int, rng: np.random
     starts = np.flatnonzero(np.append(True, log.person[1:] != log.person[:-1])[: len(log.person)])
     new = starts[who.joined[log.person[starts]] >= 0]
     seen[log.person[new]] = log.at[new]
-    cost = np.array(c.ACQUISITION_COST)[who.traits["acquisition_channel"]] * np.exp(
-        0.3 * rng.standard_normal(n)
-    )
+    cost = np.array(c.ACQUISITION_COST)[who.traits["acquisition_channel"]]
+    cost = cost * np.exp(0.3 * rng.standard_normal(n))
     referred = rng.random(n) < c.REFERRED
     friend = np.where(referred & (np.arange(n) > 0), first + rng.integers(0, np.maximum(np.arange(n), 1)), -1)
     frame = {
@@ -73,9 +70,8 @@ def customers(firm: c.Company, who: People, log: Log, first: int, rng: np.random
         "referred_by": numbered("c", friend),
         "consent": rng.random(n) < c.CONSENT,
     }
-    return pd.DataFrame(
-        frame | {name: text(who.traits[name], values) for name, (values, _) in firm.traits.items()}
-    )
+    traits = {name: text(who.traits[name], values) for name, (values, _) in firm.traits.items()}
+    return pd.DataFrame(frame | traits)
 
 
 def touchpoints(

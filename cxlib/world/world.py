@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -44,10 +45,16 @@ class World:
     seed: int
     faults: bool
     respond: str
-    tables: Tables
-    clean: Tables
-    who: pd.DataFrame
+    tables: Tables = field(repr=False)
+    clean: Tables = field(repr=False)
+    who: pd.DataFrame = field(repr=False)
     planted: dict[str, pd.DataFrame] = field(repr=False)
+
+    @property
+    def source(self) -> str:
+        """The call that draws this world."""
+        more = f"world={self.name!r}, faults={self.faults}, respond={self.respond!r}"
+        return f"simulate({len(self.who)}, seed={self.seed}, {more})"
 
     def truth(self, name: str) -> pd.DataFrame:
         """Population value of a named result: its keys and `truth`. CxLookupError where none is planted."""
@@ -55,10 +62,10 @@ class World:
 
     def write(self, folder: str | Path) -> Path:
         """Write the study as a folder (tables, study.yaml, truth.parquet): whole or not at all."""
-        with _whole_folder(Path(folder)) as new:
+        with _whole(Path(folder)) as new:
             for name, frame in self.tables.items():
-                _write_table(frame, new.path / f"{name}.parquet")
-            _write_settings(new.path, self.name, len(self.who), self.seed, self.faults, self.respond)
+                _write_table(frame, new / f"{name}.parquet")
+            _write_settings(new, self.name, self.source)
         return Path(folder)
 
 
@@ -103,9 +110,8 @@ def _part(
 ) -> World:
     """Customers numbered from `first`; each concern has a stream of its own: none disturbs another."""
     firm = c.company(world)
-    streams = [
-        np.random.default_rng(s) for s in np.random.SeedSequence([abs(seed), int(seed < 0), part]).spawn(7)
-    ]
+    seeds = np.random.SeedSequence([abs(seed), int(seed < 0), part]).spawn(7)
+    streams = [np.random.default_rng(s) for s in seeds]
     who = draw.people(firm, customers, streams[0])
     log = draw.journeys(firm, who, streams[1])
     bought = draw.orders(firm, who, log, streams[2])
@@ -124,15 +130,18 @@ def _part(
         "orders": tables.orders(log, bought, first, order_number),
     }
     clean_log = pd.DataFrame(columns).iloc[in_time].reset_index(drop=True)
-    planted = {
-        "frictions": pd.DataFrame(c.FRICTIONS).explode("touchpoints", ignore_index=True),
-        "comments": comments,
-    }
+    frictions = pd.DataFrame(c.FRICTIONS).explode("touchpoints", ignore_index=True)
+    planted = {"frictions": frictions, "comments": comments}
     if with_faults:
         dirty, identities, events = faults.lay_over(log, columns, customers, first, streams[5])
         planted["events"] = events
     else:
         dirty, identities = clean_log, faults.no_identities()
+    hidden = pd.DataFrame({"customer_id": rest["customers"]["customer_id"]}).assign(
+        kind=tables.text(who.kind, [k.name for k in firm.kinds]),
+        position=who.kind / max(len(firm.kinds) - 1, 1),
+        activity=who.activity,
+    )
     return World(
         name=world,
         seed=seed,
@@ -140,14 +149,7 @@ def _part(
         respond=respond,
         tables={"touchpoints": dirty, "identities": identities} | rest,
         clean={"touchpoints": clean_log, "identities": faults.no_identities()} | rest,
-        who=pd.DataFrame(
-            {
-                "customer_id": rest["customers"]["customer_id"],
-                "kind": tables.text(who.kind, [k.name for k in firm.kinds]),
-                "position": who.kind / max(len(firm.kinds) - 1, 1),
-                "activity": who.activity,
-            }
-        ),
+        who=hidden,
         planted=planted,
     )
 
@@ -157,20 +159,21 @@ def write_large(
     customers: int,
     seed: int = 0,
     world: str = "demo",
-    chunk: int = 20_000,
+    chunk: int = 10_000,
     faults: bool = True,
 ) -> Path:
     """Write millions of customers part by part (`touchpoints/part-00000.parquet`), in bounded memory."""
-    with _whole_folder(Path(folder)) as new:
+    with _whole(Path(folder)) as new:
         for part, start in enumerate(range(0, customers, chunk)):
             some = _part(min(chunk, customers - start), seed, world, faults, "model", part, 1 + start)
             for name, frame in some.tables.items():
                 if name == "catalog":
-                    _write_table(frame, new.path / "catalog.parquet")
+                    _write_table(frame, new / "catalog.parquet")
                 else:
-                    (new.path / name).mkdir(exist_ok=True)
-                    _write_table(frame, new.path / name / f"part-{part:05d}.parquet")
-        _write_settings(new.path, world, customers, seed, faults, "model")
+                    (new / name).mkdir(exist_ok=True)
+                    _write_table(frame, new / name / f"part-{part:05d}.parquet")
+        source = f"write_large({customers}, seed={seed}, world={world!r}, chunk={chunk}, faults={faults})"
+        _write_settings(new, world, source)
     return Path(folder)
 
 
@@ -179,51 +182,47 @@ def freeze(folder: str | Path) -> Path:
     return simulate(5000, seed=0).write(folder)
 
 
-class _whole_folder:  # noqa: N801  (reads as a verb)
-    """A folder that appears when it is complete: written beside its place, then renamed."""
+@contextmanager
+def _whole(target: Path) -> Iterator[Path]:
+    """A folder that appears when it is complete: written beside its place, then renamed.
 
-    def __init__(self, target: Path):
-        self.target = target
+    An older study there is replaced; anything else is left alone.
+    """
+    if target.exists() and not (target / "study.yaml").exists() and not (target.is_dir() and _empty(target)):
+        raise CxValueError(
+            f"{target} exists and is not a study: it is left as it is. Name a new or an empty folder."
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as scratch:
+        new, old = Path(scratch, "new"), Path(scratch, "old")
+        new.mkdir()
+        yield new
+        if target.exists():
+            target.rename(old)
+        new.rename(target)
 
-    def __enter__(self) -> _whole_folder:
-        self.target.parent.mkdir(parents=True, exist_ok=True)
-        self.path = Path(tempfile.mkdtemp(prefix=f".{self.target.name}-", dir=self.target.parent))
-        self.path.chmod(0o755)
-        return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            old = self.path.with_name(self.path.name + "-old")
-            if self.target.exists():
-                os.replace(self.target, old)
-            os.replace(self.path, self.target)
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            shutil.rmtree(self.path, ignore_errors=True)
+def _empty(folder: Path) -> bool:
+    return next(folder.iterdir(), None) is None
 
 
 def _write_table(frame: pd.DataFrame, path: Path) -> None:
     """Parquet, zstd; numbers and times as differences, texts by dictionary: about 12 bytes an event."""
     table = pa.Table.from_pandas(frame, preserve_index=False)
-    fields = [
-        pa.field(f.name, pa.string() if pa.types.is_large_string(f.type) else f.type) for f in table.schema
-    ]
+    fields = [f.with_type(pa.string()) if pa.types.is_large_string(f.type) else f for f in table.schema]
     table = table.cast(pa.schema(fields))
     steps = [f.name for f in fields if pa.types.is_timestamp(f.type) or f.name == "event_id"]
-    texts = [f.name for f in fields if f.name not in steps]
     pq.write_table(
         table,
         path,
         compression="zstd",
         compression_level=9,
-        use_dictionary=texts,
+        use_dictionary=[f.name for f in fields if f.name not in steps],
         column_encoding=dict.fromkeys(steps, "DELTA_BINARY_PACKED"),
     )
 
 
-def _write_settings(
-    folder: Path, world: str, customers: int, seed: int, with_faults: bool, respond: str
-) -> None:
+def _write_settings(folder: Path, world: str, source: str) -> None:
     settings = {
         "name": world,
         "title": TITLES[world],
@@ -232,11 +231,10 @@ def _write_settings(
         "time_zone": "UTC",
         "conversion": list(c.CONVERSION),
         "licence": "CC0-1.0",
-        "source": f"simulated: simulate({customers}, {seed}, '{world}', {with_faults}, '{respond}')",
+        "source": f"simulated: {source}",
     }
-    (folder / "study.yaml").write_text(
-        yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), encoding="utf-8"
-    )
+    text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
+    (folder / "study.yaml").write_text(text, encoding="utf-8")
     known = TRUTH / f"{world}.parquet"
     if known.exists():
         shutil.copyfile(known, folder / "truth.parquet")

@@ -132,7 +132,7 @@ def test_a_failing_cell_names_notebook_cell_and_error_and_nothing_is_written(tmp
     with pytest.raises(CxError) as caught:
         build(books, ABOUT, tmp_path / "out", has=set(), quiet=True)
     assert "b: the cell `total = 1` failed with ZeroDivisionError: division by zero" in str(caught.value)
-    assert "total / 0" in str(caught.value)
+    assert "    total = 1\n->  total / 0\n" in str(caught.value)
     assert not (tmp_path / "out").exists()
 
 

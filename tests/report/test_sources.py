@@ -9,7 +9,7 @@ import nbformat
 import pytest
 
 from cxlib.contract import TABLES
-from cxlib.errors import CxLookupError, CxValueError
+from cxlib.errors import CxError, CxLookupError, CxValueError
 from cxlib.report import sources, store
 
 HERE = Path(__file__).parent / "notebooks"
@@ -37,6 +37,23 @@ def notebooks(tmp_path: Path) -> Path:
     (tmp_path / "src" / "cases").mkdir(parents=True)
     (tmp_path / "src" / "00_sum.py").write_text(SMALL, "utf-8")
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def stored_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small notebook with its checked output stored; not to be written to."""
+    folder = tmp_path_factory.mktemp("stored")
+    (folder / "src").mkdir()
+    (folder / "src" / "00_sum.py").write_text(SMALL, "utf-8")
+    store(folder, quiet=True)
+    return folder
+
+
+@pytest.fixture
+def stored(stored_once: Path, tmp_path: Path) -> Path:
+    """A copy of the stored notebook and its source."""
+    shutil.copytree(stored_once, tmp_path / "stored")
+    return tmp_path / "stored"
 
 
 def wrong(notebooks: Path) -> str:
@@ -90,32 +107,29 @@ def test_an_unknown_tag_is_an_error_that_names_the_cell_and_the_tag_meant(notebo
 
 
 def test_a_section_may_need_each_table_of_the_contract_or_the_truth() -> None:
-    assert {f"needs-{table}" for table in TABLES} | {"needs-truth"} == set(sources.NEEDS)
+    assert {f"needs-{table}" for table in TABLES} | {"needs-conversion", "needs-truth"} == set(sources.NEEDS)
 
 
-def test_only_checked_cells_keep_an_output_and_the_check_is_then_content(notebooks: Path) -> None:
-    store(notebooks, quiet=True)
-    cells = nbformat.read(notebooks / "00_sum.ipynb", 4).cells
+def test_only_checked_cells_keep_an_output_and_the_check_is_then_content(stored: Path) -> None:
+    cells = nbformat.read(stored / "00_sum.ipynb", 4).cells
     assert cells[3].outputs[0].data["text/plain"] == "2"
     assert cells[1].outputs == []
     assert "execution" not in cells[3].metadata
-    assert [str(finding) for finding in sources.check(notebooks)] == []
+    assert [str(finding) for finding in sources.check(stored)] == []
 
 
-def test_storing_twice_gives_the_same_bytes(notebooks: Path) -> None:
-    store(notebooks, quiet=True)
-    first = (notebooks / "00_sum.ipynb").read_bytes()
-    store(notebooks, quiet=True)
-    assert (notebooks / "00_sum.ipynb").read_bytes() == first
+def test_storing_twice_gives_the_same_bytes(stored: Path) -> None:
+    first = (stored / "00_sum.ipynb").read_bytes()
+    store(stored, quiet=True)
+    assert (stored / "00_sum.ipynb").read_bytes() == first
 
 
-def test_regenerating_keeps_the_stored_outputs_of_unchanged_cells_only(notebooks: Path) -> None:
-    store(notebooks, quiet=True)
-    sources.regenerate(notebooks)
-    assert wrong(notebooks) == ""
-    edit(notebooks, "1 + 1\n", "1 + 2\n")
-    sources.regenerate(notebooks)
-    assert "is checked but stores no output" in wrong(notebooks)
+def test_regenerating_keeps_the_stored_outputs_of_unchanged_cells_only(stored: Path) -> None:
+    sources.regenerate(stored)
+    assert wrong(stored) == ""
+    edit(stored, "1 + 1\n", "1 + 2\n")
+    sources.regenerate(stored)
+    assert "is checked but stores no output" in wrong(stored)
 
 
 @pytest.mark.parametrize(
@@ -129,46 +143,40 @@ def test_regenerating_keeps_the_stored_outputs_of_unchanged_cells_only(notebooks
         ("# # What", "# What", "does not begin with a title"),
     ],
 )
-def test_the_check_finds(notebooks: Path, old: str, new: str, says: str) -> None:
-    store(notebooks, quiet=True)
-    edit(notebooks, old, new)
-    assert says in wrong(notebooks)
+def test_the_check_finds(stored: Path, old: str, new: str, says: str) -> None:
+    edit(stored, old, new)
+    assert says in wrong(stored)
 
 
-def test_the_check_finds_notebooks_edited_by_hand_missing_or_without_source(
-    notebooks: Path,
-) -> None:
-    assert "has no notebook yet" in wrong(notebooks)
-    store(notebooks, quiet=True)
-    stored = notebooks / "00_sum.ipynb"
-    stored.write_text(stored.read_text("utf-8").replace("1 + 1", "1 + 3"), "utf-8")
-    assert "differs from its source" in wrong(notebooks)
-    shutil.copy(stored, notebooks / "stray.ipynb")
-    assert "stray: has no source" in wrong(notebooks)
+def test_the_check_finds_notebooks_edited_by_hand_missing_or_without_source(stored: Path) -> None:
+    book = stored / "00_sum.ipynb"
+    book.write_text(book.read_text("utf-8").replace("1 + 1", "1 + 3"), "utf-8")
+    assert "differs from its source" in wrong(stored)
+    shutil.move(book, stored / "stray.ipynb")
+    assert "00_sum: has no notebook yet" in wrong(stored)
+    assert "stray: has no source" in wrong(stored)
 
 
-def test_an_output_in_a_cell_that_is_not_checked_is_found(notebooks: Path) -> None:
-    store(notebooks, quiet=True)
-    book = nbformat.read(notebooks / "00_sum.ipynb", 4)
+def test_an_output_in_a_cell_that_is_not_checked_is_found(stored: Path) -> None:
+    book = nbformat.read(stored / "00_sum.ipynb", 4)
     book.cells[1].outputs = [nbformat.v4.new_output("stream", text="a figure")]
-    sources.write(notebooks / "00_sum.ipynb", sources.dumps(book))
-    assert "stores an output but is not tagged `checked`" in wrong(notebooks)
+    sources.write(stored / "00_sum.ipynb", sources.dumps(book))
+    assert "stores an output but is not tagged `checked`" in wrong(stored)
 
 
 def test_too_few_words_are_advice_and_nothing_wrong(notebooks: Path) -> None:
     edit(notebooks, "1 + 1\n", "1 + 1\n\n# %%\na = 1\nb = 2\nc = 3\nd = 4\n")
-    store(notebooks, quiet=True)
-    assert wrong(notebooks) == ""
-    assert "words a line of code, not 10 to 25" in str(sources.check(notebooks)[0])
+    sources.regenerate(notebooks)
+    advice = [str(finding) for finding in sources.check(notebooks) if not finding.wrong]
+    assert "words a line of code, not 10 to 25" in advice[0]
 
 
-def test_a_failing_cell_stores_nothing(notebooks: Path) -> None:
-    store(notebooks, quiet=True)
-    before = (notebooks / "00_sum.ipynb").read_bytes()
-    edit(notebooks, "1 + 1", "1 / 0")
-    with pytest.raises(Exception, match="ZeroDivisionError"):
-        store(notebooks, quiet=True)
-    assert (notebooks / "00_sum.ipynb").read_bytes() == before
+def test_a_failing_cell_stores_nothing(stored: Path) -> None:
+    before = (stored / "00_sum.ipynb").read_bytes()
+    edit(stored, "1 + 1", "1 / 0")
+    with pytest.raises(CxError, match="ZeroDivisionError"):
+        store(stored, quiet=True)
+    assert (stored / "00_sum.ipynb").read_bytes() == before
 
 
 def test_without_sources_the_error_says_where_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

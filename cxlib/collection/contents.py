@@ -1,0 +1,95 @@
+"""What a study holds: its tables, which of the contract's columns came with it, and what it can answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from cxlib.contract import TABLES
+from cxlib.errors import CxLookupError, did_you_mean
+from cxlib.results import Claim, Result, Summary
+
+if TYPE_CHECKING:
+    from cxlib.study import Study
+
+ANSWERS = {
+    "touchpoints": "how customers travel, and where visits end",
+    "surveys": "how they feel, and who is silent",
+    "orders": "what they buy",
+    "identities": "who the anonymous visitors are",
+    "exposures": "what an experiment changed",
+}
+
+
+@dataclass(frozen=True)
+class Contents(Result):
+    """The tables of a study.
+
+    `frame`: table, rows, one_row_is, and the columns beyond the required ones that came with it.
+    """
+
+    frame: pd.DataFrame
+    title: str
+    warnings: tuple[str, ...]
+    simulated: bool
+
+    def table(self) -> pd.DataFrame:
+        """One row a table."""
+        return self.frame
+
+    def claim(self) -> Claim:
+        """The study in a sentence."""
+        return Claim(f"{self.title} has {len(self.frame)} of the contract's {len(TABLES)} tables.")
+
+    def summary(self) -> Summary:
+        """What it holds, what it can and cannot answer, what the contract's check noticed."""
+        have = set(self.frame["table"])
+        can = [text for table, text in ANSWERS.items() if table in have]
+        cannot = [f"{text} (no `{table}`)" for table, text in ANSWERS.items() if table not in have]
+        lines = [f"{self.claim()}", f"It can tell {_and(can)}."]
+        if cannot:
+            lines.append(f"It cannot tell {_and(cannot)}.")
+        lines.append(self.warnings[0] if self.warnings else "The contract holds; the check noticed nothing.")
+        lines.append(
+            "It is simulated: the truth is known, and every chapter is scored against it."
+            if self.simulated
+            else "Its truth is not known: nothing here can be scored, only its uncertainty stated."
+        )
+        return Summary(tuple(lines))
+
+
+def contents(study: Study) -> Contents:
+    """The tables a study holds, with their rows and optional columns."""
+    rows = []
+    for name in study.tables:
+        spec = TABLES[name]
+        optional = [c.name for c in spec.columns if not c.required and study.has(name, c.name)]
+        rows.append((name, study.findings.rows[name], spec.row, ", ".join(optional)))
+    frame = pd.DataFrame(rows, columns=["table", "rows", "one_row_is", "optional_columns_present"])
+    warnings = tuple(str(finding) for finding in study.findings.warnings)
+    return Contents(frame, study.title, warnings, study.truths is not None)
+
+
+def columns(table: str) -> pd.DataFrame:
+    """The contract of one table: column, required, kind, meaning, allowed values.
+
+    >>> columns("catalog")["column"].tolist()[:3]
+    ['touchpoint', 'channel', 'stage']
+    """
+    if table not in TABLES:
+        raise CxLookupError(
+            f"The contract has no table `{table}`.{did_you_mean(table, TABLES)} It has: {', '.join(TABLES)}."
+        )
+    return pd.DataFrame(
+        [
+            (c.name, "required" if c.required else "optional", c.kind, c.meaning, ", ".join(c.allowed))
+            for c in TABLES[table].columns
+        ],
+        columns=["column", "needed", "kind", "meaning", "allowed"],
+    )
+
+
+def _and(parts: list[str]) -> str:
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts) or "nothing yet"

@@ -1,0 +1,45 @@
+"""The collection chapter in five lines, each from a result; lines whose table is missing stay away."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cxlib.collection.quality import quality
+from cxlib.collection.responders import responders
+from cxlib.collection.voice import scores
+from cxlib.errors import CxLookupError
+from cxlib.results import Summary, nice, percent
+
+if TYPE_CHECKING:
+    from cxlib.study import Study
+
+
+def summary(study: Study) -> Summary:
+    """What is known, how good it is, how customers feel, who is silent, and what to do next."""
+    lines, advice = [], []
+    if study.has("touchpoints"):
+        found = quality(study)
+        lines += [str(found.volume.claim()), str(found.issues.claim())]
+        issues = found.issues.table().sort_values("estimate", ascending=False)
+        if len(issues) and issues["estimate"].iloc[0] > 0.005:
+            worst = issues.iloc[0]
+            advice.append(
+                f"mend {nice(worst.iloc[0])} ({percent(worst['estimate'])} of events) at its source"
+            )
+    if study.has("surveys"):
+        for question in ("nps", "csat"):
+            try:
+                asked = scores(study, question, "touchpoint")
+            except CxLookupError:
+                continue
+            lines.append(str(asked.claim()))
+            below = asked.table().iloc[1:]
+            below = below[(below["q"] < 0.05) & (below["estimate"] < asked.table()["estimate"].iloc[0])]
+            if len(below) and not any("read" in line for line in advice):
+                lowest = below.sort_values("estimate").iloc[0]
+                advice.append(f"read what customers say about {nice(lowest.iloc[0])}")
+        if study.has("touchpoints") or study.has("orders"):
+            lines.append(str(responders(study).claim()))
+    if advice:
+        lines.append(f"Next: {'; '.join(advice)}.")
+    return Summary(tuple(lines))
