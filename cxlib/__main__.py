@@ -194,17 +194,21 @@ def _data_where(arguments: argparse.Namespace) -> int:
 
 def _notebooks(arguments: argparse.Namespace) -> int:
     from cxlib.report import sources, store
+    from cxlib.study import open_study
 
     where = sources.folder()
+    if not (arguments.check or arguments.execute):
+        print("\n".join(str(path) for path in sources.regenerate(where)))
+        return 0
+    has = _about(open_study("demo"))[1]
     if arguments.check:
-        findings = sources.check(where)
+        findings = sources.check(where, has)
         for finding in findings:
             print(finding if finding.wrong else f"{finding} (advice)")
         wrong = sum(finding.wrong for finding in findings)
         print(f"{len(sources.sources(where))} notebooks, {wrong} things wrong")
         return 1 if wrong else 0
-    for path in store(where) if arguments.execute else sources.regenerate(where):
-        print(path)
+    print("\n".join(str(path) for path in store(where, has)))
     return 0
 
 

@@ -134,11 +134,20 @@ def readable(table: pd.DataFrame, shares: tuple[str, ...] = ()) -> pd.DataFrame:
             continue
         shown[name] = [_said(value, name in shares) for value in table[name]]
         stem = "" if name == "estimate" else f"{str(name).removesuffix('_effect')}_"
-        if f"{stem}low" in table and f"{stem}high" in table:
+        if (
+            f"{stem}low" in table
+            and f"{stem}high" in table
+            and _uncertain(table, name, f"{stem}low", f"{stem}high")
+        ):
             ends = zip(table[f"{stem}low"], table[f"{stem}high"], strict=True)
             title = "interval" if not stem else f"{stem}interval"
             shown[title] = [_interval(low, high, name in shares) for low, high in ends]
-    return pd.DataFrame(shown, index=table.index)
+    return pd.DataFrame(shown, index=table.index, dtype=object)
+
+
+def _uncertain(table: pd.DataFrame, estimate: str, low: str, high: str) -> bool:
+    """False for what was counted in full: its ends are the number itself."""
+    return not ((table[low] == table[estimate]) & (table[high] == table[estimate])).all()
 
 
 def _interval(low: float, high: float, share: bool) -> str | None:
@@ -163,8 +172,8 @@ def _said(value: object, share: bool = False) -> str | None:
     return str(value)
 
 
-def _cell(text: str | None, numeric: bool) -> str:
-    if text is None:
+def _cell(text: object, numeric: bool) -> str:
+    if not isinstance(text, str):
         return '<td class="empty">-</td>'
     return f"<td{NUMBER if numeric else ''}>{html.escape(text)}</td>"
 
@@ -172,14 +181,16 @@ def _cell(text: str | None, numeric: bool) -> str:
 def number(value: float) -> str:
     """A number as people read it: three significant digits under 100, thousands separated above.
 
-    >>> number(0.12345), number(31.04), number(12345.6)
-    ('0.123', '31.0', '12,346')
+    >>> number(0.12345), number(31.04), number(12345.6), number(1e-9)
+    ('0.123', '31.0', '12,346', '< 0.001')
     """
     if not np.isfinite(value):
         return "-"
     size = abs(value)
     if size >= 100 or value == 0:
         return f"{value:,.0f}"
+    if size < 0.0005:
+        return "< 0.001" if value > 0 else "> -0.001"
     return f"{value:.1f}" if size >= 10 else f"{value:.2f}" if size >= 1 else f"{value:.3f}"
 
 

@@ -377,10 +377,12 @@ class Score(Result):
 def score(table: pd.DataFrame, truth: pd.DataFrame) -> Score:
     """Compare a result's table with the truth: same key columns, then `truth`.
 
-    Keys are the truth's columns before `truth`. Where the table has `expected` (or, failing that,
-    `count`), only cells with at least `ENOUGH` are scored for coverage; else all are. A key of the
-    truth that the table lacks counts with an estimate of 0, an interval that holds nothing, and,
-    if the table has `n`, an expected count of its median n times the truth.
+    Keys are the truth's columns other than `truth`. Only cells with an expected count of at least
+    `ENOUGH` are scored for coverage: the table's column `expected`; or n times the truth where the
+    table has `count` and `n` (its estimates are then shares, count of n); in other tables all cells.
+    What was expected and not what was found decides, or the unlucky cells would go unscored. A key
+    of the truth that the table lacks counts with an estimate of 0 and an interval that holds nothing;
+    its n is that of the rows with the same first key.
 
     >>> table = pd.DataFrame({"step": [1, 2], "estimate": [.5, .2], "low": [.4, .1], "high": [.6, .3]})
     >>> result = score(table, pd.DataFrame({"step": [1, 2], "truth": [.45, .35]}))
@@ -404,13 +406,7 @@ def score(table: pd.DataFrame, truth: pd.DataFrame) -> Score:
     low, high, true = (merged[name].astype(float) for name in ("low", "high", "truth"))
     merged["error"] = merged["estimate"] - true
     merged["covered"] = (low <= true) & (true <= high)
-    measure = next((name for name in ("expected", "count") if name in table), None)
-    if measure is None:
-        merged["scored"] = True
-    else:
-        typical = float(table["n"].median()) if "n" in table else np.inf
-        expected = merged[measure].astype(float).where(merged["found"], typical * true.abs())
-        merged["scored"] = expected >= ENOUGH
+    merged["scored"] = _expected(merged, keys[0], true) >= ENOUGH
     reach = ((high - low) / 2).where(high > low)
     merged["_order"] = (merged["error"].abs() / reach).fillna(np.inf).where(~merged["covered"], 0.0)
     merged["_size"] = merged["error"].abs()
@@ -438,6 +434,19 @@ def score(table: pd.DataFrame, truth: pd.DataFrame) -> Score:
         missing=int((~merged["found"]).sum()),
         extra=extra,
     )
+
+
+def _expected(merged: pd.DataFrame, key: str, truth: pd.Series) -> pd.Series:
+    """The expected count of each cell; infinite where the table doesn't say what it counts."""
+    if "expected" not in merged and not {"count", "n"} <= set(merged.columns):
+        return pd.Series(np.inf, index=merged.index)
+    n = pd.Series(np.nan, index=merged.index)
+    if "n" in merged:
+        n = merged["n"].astype(float)
+        n = n.fillna(n.groupby(merged[key], dropna=False).transform("max")).fillna(n.median())
+    if "expected" not in merged:
+        return n * truth.abs()
+    return merged["expected"].astype(float).fillna(n * truth.abs())
 
 
 # --- the coverage harness ----------------------------------------------------------------------

@@ -309,10 +309,18 @@ def test_score_counts_what_is_covered_missing_and_extra():
 
 
 def test_score_leaves_small_cells_out_of_coverage_but_not_out_of_the_error():
-    table = transitions().assign(count=[52, 9, 100])
+    table = transitions().assign(n=[100, 11, 100])
     result = stats.score(table[table["source"] != "z"], TRUTH)
     assert result.scored == 2  # the found large cell, and the missing one expected to be large
     assert result.error == pytest.approx((0.02 + 0.2 + 0.3) / 3)
+
+
+def test_what_was_expected_and_not_what_was_found_decides_what_is_scored():
+    found = transitions().assign(count=[2, 70, 100])  # 2 of 100 where the truth is one half
+    assert stats.score(found, TRUTH).scored == 3
+    told = transitions().assign(expected=[9.0, 9.0, 9.0])
+    assert stats.score(told, TRUTH).scored == 1  # the missing one
+    assert stats.score(transitions().drop(columns="count"), TRUTH).scored == 3
 
 
 def test_score_names_the_columns_it_lacks():

@@ -2,7 +2,7 @@
 
 from cxlib.collection import plots
 from cxlib.collection.clusters import Counts
-from cxlib.collection.contents import Contents, columns, contents
+from cxlib.collection.contents import Checks, Contents, asked, checks, columns, contents
 from cxlib.collection.promises import promises
 from cxlib.collection.quality import Quality, quality
 from cxlib.collection.responders import Responders, responders
@@ -11,12 +11,15 @@ from cxlib.collection.voice import CSAT, NPS, Scores, csat, nps, scores, stars
 
 __all__ = [
     "CSAT",
-    "Contents",
     "NPS",
+    "Checks",
+    "Contents",
     "Counts",
     "Quality",
     "Responders",
     "Scores",
+    "asked",
+    "checks",
     "columns",
     "contents",
     "csat",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -68,8 +68,44 @@ def contents(study: Study) -> Contents:
         optional = [c.name for c in spec.columns if not c.required and study.has(name, c.name)]
         rows.append((name, study.findings.rows[name], spec.row, ", ".join(optional)))
     frame = pd.DataFrame(rows, columns=["table", "rows", "one_row_is", "optional_columns_present"])
-    warnings = tuple(str(finding) for finding in study.findings.warnings)
+    # Without their examples: those are values of customers, and this is shown in reports.
+    warnings = tuple(str(replace(finding, examples=())) for finding in study.findings.warnings)
     return Contents(frame, study.title, warnings, study.truths is not None)
+
+
+@dataclass(frozen=True)
+class Checks(Result):
+    """What the contract's check noticed: table, column, problem, rows, what to do; no values of customers."""
+
+    frame: pd.DataFrame
+    rows: int
+
+    def table(self) -> pd.DataFrame:
+        """One row a finding."""
+        return self.frame
+
+    def claim(self) -> Claim:
+        """How much was checked, and how much was noticed."""
+        noticed = f"noticed {len(self.frame)} thing{'' if len(self.frame) == 1 else 's'}"
+        return Claim(
+            f"The contract holds on {self.rows:,} rows; the check {noticed if len(self.frame) else 'noticed nothing'}."
+        )
+
+
+def checks(study: Study) -> Checks:
+    """The warnings of the contract's check (a study with violations does not open)."""
+    found = [(f.table, f.column, f.problem, f.rows, f.advice) for f in study.findings.warnings]
+    frame = pd.DataFrame(found, columns=["table", "column", "problem", "rows", "what_to_do"])
+    return Checks(frame, sum(study.findings.rows.values()))
+
+
+def asked(study: Study) -> list[str]:
+    """The questions of the surveys that somebody answered: nps, csat and ces first, then by name."""
+    surveys = study.table("surveys", needed_by="asked")
+    answered = surveys.filter(surveys.score.notnull()).select("question").distinct()
+    known = study.cached("asked", {}, lambda: study.fetch(answered))["question"].tolist()
+    first = [name for name in ("nps", "csat", "ces") if name in known]
+    return first + sorted(set(known) - set(first))
 
 
 def columns(table: str) -> pd.DataFrame:

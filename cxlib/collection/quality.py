@@ -136,33 +136,30 @@ def _monthly(days: pd.DataFrame) -> pd.DataFrame:
 
 
 def _issues(study: Study, events: ir.Table) -> pd.DataFrame:
-    """One pass: identical events counted first, so that a duplicate is whatever exceeds one."""
+    """One heavy pass, down to a row a person: identical events are counted first, what exceeds one repeats."""
     delay = events["received_"] - events["at_"]
     marked = events.mutate(
         late_=(delay > LATE_US).fill_null(False).cast("int64"),
         early_=(delay < 0).fill_null(False).cast("int64"),
-        received_=delay.notnull().cast("int64"),
+        dated_=delay.notnull().cast("int64"),
     )
-    same = marked.group_by(["person_", "touchpoint", "at_"]).agg(
-        rows=marked.count(),
-        late=marked["late_"].sum(),
-        early=marked["early_"].sum(),
-        received=marked["received_"].sum(),
-    )
+    marks = {name: marked[name].sum() for name in ("late_", "early_", "dated_")}
+    same = marked.group_by(["person_", "touchpoint", "at_"]).agg(rows_=marked.count(), **marks)
+    totals = {name: same[name].sum() for name in ("rows_", "late_", "early_", "dated_")}
+    people = study.engine.keep(same.group_by("person_").agg(distinct_=same.count(), **totals))
     parts = {
-        "repeat another event": (same["rows"] - 1, same["rows"]),
-        "came over an hour late": (same["late"], same["received"]),
-        "came before they happened": (same["early"], same["received"]),
+        "repeats of another event": (people["rows_"] - people["distinct_"], people["rows_"]),
+        "arrivals over an hour late": (people["late_"], people["dated_"]),
+        "arrivals before the event": (people["early_"], people["dated_"]),
     }
     rows = []
-    for check, (x, n) in parts.items():
-        # a ratio: events marked per event that could be; the weight makes each group of equals count in full
-        drawn = same.mutate(
-            weight_=n.cast("float64"), marked_=x.cast("float64") / ibis.ifelse(n > 0, n, 1).cast("float64")
-        )
-        found = study.fetch(sums(drawn.filter(drawn["weight_"] > 0), {"marked": ibis._["marked_"]}))
+    for check, (marked_events, all_events) in parts.items():
+        # A person's share, weighted by the person's events, is a ratio of sums over persons.
+        asked = people.mutate(weight_=all_events, share_=marked_events / all_events.nullif(0))
+        asked = asked.filter(asked["weight_"] > 0)
+        found = study.fetch(sums(asked, {"share": asked["share_"]}))
         if found["customers"].iloc[0]:
-            rows.append(rate({"check": check}, found, "marked", n=int(found["weight_"].iloc[0])))
+            rows.append(rate({"check": check}, found, "share", n=int(found["weight_"].iloc[0])))
     return pd.DataFrame(rows, columns=["check", "estimate", "low", "high", "n", "customers"])
 
 
@@ -199,7 +196,7 @@ def _say_volume(volume: pd.DataFrame) -> str:
 def _say_issues(issues: pd.DataFrame) -> str:
     shares = zip(issues["check"], issues["estimate"].to_numpy(float), strict=True)
     said = [f"{percent(share)} {check}" for check, share in shares if share > 0]
-    return f"Of the events, {', '.join(said)}." if said else "No event repeats another or came late."
+    return f"Of all events, {', '.join(said)}." if said else "No event repeats another or came late."
 
 
 def _say_blanks(blanks: pd.DataFrame) -> str:

@@ -83,6 +83,7 @@ def _responders(study: Study, surveys: ir.Table, contacts: ir.Table, known: list
     if known:
         customers = study.table("customers").select(who_="customer_id", **{name: name for name in known})
         people = people.left_join(customers, people["customer_id"] == customers["who_"])
+    people = study.engine.keep(people)  # one row a customer, counted several ways
     rows = None
     for name in ["", *known, "activity"]:
         value = people[name].cast("string") if name else ibis.literal(EVERYWHERE)

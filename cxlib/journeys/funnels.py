@@ -60,7 +60,9 @@ class Funnel(Result):
     def claim(self) -> Claim:
         """The step at which the largest share is lost."""
         table = self.table().iloc[1:]
-        if table.empty or not table["n"].iloc[0]:
+        if table.empty:
+            return Claim("All events are of one stage: there is no funnel to draw.")
+        if not table["n"].iloc[0]:
             return Claim("Nobody begins this funnel.")
         worst = table.sort_values("of_previous").iloc[0]
         before = self.names[int(worst["step"]) - 2]
@@ -71,11 +73,11 @@ class Funnel(Result):
         )
 
 
-def funnel(study: Study, steps: Sequence[Any] = STAGES, gap: str = GAP, level: float = 0.95) -> Funnel:
+def funnel(study: Study, steps: Sequence[Any] | None = None, gap: str = GAP, level: float = 0.95) -> Funnel:
     """Persons who go through `steps` in order, each matched at its earliest time after the step before.
 
     Needs `touchpoints`. A step is the name of a stage or a touchpoint, or a list of names any of which
-    will do. Other events may lie between. No time limit: a person whose time has not run out counts as
+    will do; without `steps`, the stages that occur in the study. Other events may lie between. No time limit: a person whose time has not run out counts as
     not (yet) there.
 
     >>> import cxlib as cx
@@ -83,11 +85,12 @@ def funnel(study: Study, steps: Sequence[Any] = STAGES, gap: str = GAP, level: f
     >>> table["estimate"].is_monotonic_decreasing
     True
     """
-    if len(steps) < 2:
+    if steps is not None and len(steps) < 2:
         raise CxValueError(f"A funnel needs at least two steps; got {len(steps)}.")
     log = study.log(gap=gap)
+    steps = steps or [stage for stage in STAGES if stage in log.names["stage"]]
     names = tuple(step if isinstance(step, str) else " or ".join(step) for step in steps)
-    wanted = [_codes(log, [step] if isinstance(step, str) else list(step)) for step in steps]
+    wanted = [_codes(study, log, [step] if isinstance(step, str) else list(step)) for step in steps]
 
     def count() -> pd.DataFrame:
         rows, reached = [], None
@@ -116,17 +119,24 @@ def _next(log: Log, codes: dict[str, list[int]], before: Any) -> Any:
     return events.group_by("fold", "person").aggregate(event=events.event.min())
 
 
-def _codes(log: Log, names: list[str]) -> dict[str, list[int]]:
-    """Codes of stages and touchpoints; a stage of the contract that never occurs matches nothing."""
+def _codes(study: Study, log: Log, names: list[str]) -> dict[str, list[int]]:
+    """Codes of stages and touchpoints; one of the contract or the catalog that never occurs matches nothing."""
     codes: dict[str, list[int]] = {"touchpoint": [], "stage": []}
     for name in names:
-        if name in STAGES:
-            codes["stage"].append(log.names["stage"].index(name) if name in log.names["stage"] else -99)
-        elif name in log.names["touchpoint"]:
-            codes["touchpoint"].append(log.names["touchpoint"].index(name))
+        column = "stage" if name in STAGES else "touchpoint"
+        if name in log.names[column]:
+            codes[column].append(log.names[column].index(name))
+        elif name in STAGES or name in _catalog(study):
+            codes[column].append(-99)
         else:
             known = [*STAGES, *log.names["touchpoint"]]
             raise CxLookupError(
                 f"No stage or touchpoint is called `{name}`.{did_you_mean(name, known)} There are: {', '.join(known)}."
             )
     return codes
+
+
+def _catalog(study: Study) -> set[str]:
+    if "catalog" not in study.tables:
+        return set()
+    return set(study.fetch(study.table("catalog").select("touchpoint"))["touchpoint"])

@@ -5,16 +5,17 @@ Nothing is written before everything is built, so a failing cell leaves the last
 
 from __future__ import annotations
 
-import copy
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import nbformat
+from nbformat import NotebookNode
 
 from cxlib.errors import CxLookupError
 from cxlib.report import html, run, sources
+from cxlib.report.cells import fit
 from cxlib.report.html import About, Page
 from cxlib.report.sources import write
 
@@ -48,44 +49,43 @@ def build(
     notebooks whose name begins so; pages of the same study built before are kept beside it.
     Raises `CellFailed` or `CxValueError`, and then writes nothing.
     """
-    from tqdm import tqdm
-
     chosen = _choose(list(notebooks), only)
-    fitted = {path.stem: run.fit(nbformat.read(path, 4), has) for path in chosen}
-    total = sum(cell.cell_type == "code" for book, _ in fitted.values() for cell in book.cells)
-    pages = []
-    with (
-        run.working_folder() as workdir,
-        tqdm(total=total, bar_format=BAR, disable=quiet) as bar,
-    ):
-        for name, (book, left_out) in fitted.items():
-            bar.set_description_str(f"{name:<28.28}")
-            run.set_parameters(name, book, parameters or {})
-            executed = run.execute(name, book, workdir, done=bar.update)
-            pages.append(html.page(name, executed, about, brief=brief, left_out=left_out))
-        bar.set_description_str(f"{'all chapters':<28}")
+    fitted = {path.stem: fit(nbformat.read(path, 4), has) for path in chosen}
+    for name, (book, _) in fitted.items():
+        run.set_parameters(name, book, parameters or {})
+    pages = [
+        html.page(name, executed, about, brief=brief, left_out=fitted[name][1])
+        for name, executed in _executed({name: book for name, (book, _) in fitted.items()}, quiet)
+    ]
     return _write(pages, about, out, brief=brief, keep=only is not None)
 
 
-def store(notebooks: Path, *, quiet: bool = False) -> list[Path]:
+def store(notebooks: Path, has: Collection[str], *, quiet: bool = False) -> list[Path]:
     """Regenerate every notebook and store the outputs of its checked cells, run as it stands.
 
-    Cases are regenerated but not run: their data is not part of the project. Nothing is written
-    where a cell fails.
+    `has` as in `build`, for the study the notebooks name. Cases are regenerated but not run: their
+    data is not part of the project. Nothing is written where a cell fails.
     """
+    made = {target: sources.generate(source) for source, target in sources.sources(notebooks)}
+    chapters = {target.stem: target for target in made if target.parent == notebooks}
+    books = {name: fit(made[target], has, whole=True)[0] for name, target in chapters.items()}
+    for name, executed in _executed(books, quiet):
+        sources.keep_checked(made[chapters[name]], executed)
+    for target, book in made.items():
+        write(target, sources.dumps(book))
+    return list(made)
+
+
+def _executed(books: Mapping[str, NotebookNode], quiet: bool) -> Iterator[tuple[str, NotebookNode]]:
+    """Each notebook executed, under one bar: chapter, code cells done, time."""
     from tqdm import tqdm
 
-    made = {target: sources.generate(source) for source, target in sources.sources(notebooks)}
-    chapters = {target: book for target, book in made.items() if target.parent == notebooks}
-    total = sum(cell.cell_type == "code" for book in chapters.values() for cell in book.cells)
+    total = sum(cell.cell_type == "code" for book in books.values() for cell in book.cells)
     with run.working_folder() as workdir, tqdm(total=total, bar_format=BAR, disable=quiet) as bar:
-        for target, book in chapters.items():
-            bar.set_description_str(f"{target.stem:<28.28}")
-            executed = run.execute(target.stem, copy.deepcopy(book), workdir, done=bar.update)
-            made[target] = sources.keep_checked(book, executed)
-    for target, book in made.items():
-        sources.write(target, sources.dumps(book))
-    return list(made)
+        for name, book in books.items():
+            bar.set_description_str(f"{name:<28.28}")
+            yield name, run.execute(name, book, workdir, done=bar.update)
+        bar.set_description_str(f"{'all chapters':<28}")
 
 
 def _choose(notebooks: list[Path], only: str | None) -> list[Path]:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from itertools import zip_longest
 from pathlib import Path
 
@@ -22,8 +22,7 @@ from nbconvert.filters import Highlight2HTML, strip_ansi
 from nbformat import NotebookNode
 
 from cxlib.errors import CxValueError
-from cxlib.report.run import LeftOut
-from cxlib.report.sources import first_line, tags
+from cxlib.report.cells import LeftOut, first_line, heading, tags
 from cxlib.report.text import Cleaner, Contents, data_uri, markdown
 
 PACKAGES = ("cxlib", "ibis-framework", "duckdb", "pandas", "numpy", "scipy", "matplotlib")
@@ -94,12 +93,11 @@ def page(
             if cell.cell_type == "code":
                 cell.metadata["shown"] = _outputs(cell, made, contents)
             elif cell.cell_type == "markdown" and "summary" not in tags(cell):
-                source = cell.source
-                if number == 0 and (found := re.match(r"#\s+(.+)\n?", source)):
-                    made.title, source = found[1].strip(), source[found.end() :]
-                    opening = markdown(source, contents)
-                    continue
-                cell.metadata["shown"] = markdown(source, contents)
+                if number == 0 and heading(cell)[0] == 1:
+                    made.title = heading(cell)[1]
+                    opening = markdown(cell.source.partition("\n")[2], contents)
+                else:
+                    cell.metadata["shown"] = markdown(cell.source, contents)
         except CxValueError as error:
             raise CxValueError(f"{name}, cell {number} (`{first_line(cell)}`): {error}") from None
     body = book.cells[1:] if opening is not None else book.cells
@@ -108,12 +106,7 @@ def page(
     made.summary = str(Markup("\n").join(summaries))
     if not brief:
         _fold(body)
-    resources = {
-        "page": made,
-        "about": about,
-        "contents": contents,
-        "opening": opening or "",
-    }
+    resources = {"page": made, "about": about, "contents": contents, "opening": opening or ""}
     shown = NotebookNode(metadata={}, nbformat=4, nbformat_minor=5, cells=body)
     made.html = _exporter().from_notebook_node(shown, resources)[0]
     return made
@@ -161,7 +154,7 @@ def _output(output: NotebookNode, cell: NotebookNode, made: Page, contents: Cont
         return _html(data["text/html"], data.get("text/csv"), made, contents)
     if "text/markdown" in data:
         kind = "claim" if "claim" in tags(cell) else "said"
-        return Markup('<div class="{}">{}</div>').format(kind, markdown(data["text/markdown"]))
+        return Markup('<div class="{}">{}</div>').format(kind, markdown(data["text/markdown"], maths=False))
     if "text/latex" in data:
         return markdown(data["text/latex"])
     return Markup('<pre class="printed" tabindex="0">{}</pre>').format(data.get("text/plain", ""))
@@ -213,10 +206,4 @@ def _exporter() -> TemplateExporter:
 
 @cache
 def _versions() -> list[str]:
-    found = []
-    for package in PACKAGES:
-        try:
-            found.append(f"{package} {version(package)}")
-        except PackageNotFoundError:
-            continue
-    return found
+    return [f"{package} {version(package)}" for package in PACKAGES]

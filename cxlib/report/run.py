@@ -1,9 +1,4 @@
-"""Execute a copy of a notebook for one study: the notebook on disk is never written to.
-
-A markdown cell tagged `needs-surveys` opens a section (to the next heading of its level or above)
-that is taken out, before anything runs, where the study has no surveys. The caller says what there
-is, as a set of table names with or without "truth"; nothing here knows a study.
-"""
+"""Execute a notebook for one study, in a kernel of its own; the notebook on disk is not touched."""
 
 from __future__ import annotations
 
@@ -11,76 +6,21 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-import nbformat
 from nbformat import NotebookNode
 
 from cxlib.errors import CxError, CxValueError
-from cxlib.report.sources import first_line, tags
+from cxlib.report.cells import first_line, tags
 
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 CELL_SECONDS = 1800
 
 
-class CellFailed(CxError):  # noqa: N818 - says what happened, as `MissingTable` does
+class CellFailed(CxError):
     """A cell of a notebook raised an error, so nothing was written."""
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A section that this study cannot fill: its title and the tables it lacks."""
-
-    title: str
-    needs: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return f"{self.title} (needs {' and '.join(_said(need) for need in self.needs)})"
-
-
-def _said(need: str) -> str:
-    table, _, column = need.partition(".")
-    if column:
-        return f"the column {column} in {table}"
-    others = {"truth": "a planted truth", "conversion": "touchpoints known to be conversions"}
-    return others.get(need, f"the table {need}")
-
-
-def fit(book: NotebookNode, has: Collection[str]) -> tuple[NotebookNode, tuple[LeftOut, ...]]:
-    """A copy without outputs, exercises and the sections that `has` cannot fill; and what went."""
-    copy = nbformat.from_dict(dict(book))
-    left_out, cells, closes = [], [], 7
-    for cell in book.cells:
-        level = heading(cell)[0]
-        if level <= closes:
-            closes = 7
-        if closes < 7:
-            continue
-        lacks = tuple(tag[6:] for tag in tags(cell) if tag.startswith("needs-") and tag[6:] not in has)
-        if lacks or "exercise" in tags(cell):
-            if level < 7:
-                closes = level
-                left_out += [LeftOut(heading(cell)[1], lacks)] if lacks else []
-            continue
-        cells.append(_bare(cell))
-    copy.cells = cells
-    return copy, tuple(left_out)
-
-
-def heading(cell: NotebookNode) -> tuple[int, str]:
-    """Level and title of a markdown cell's first heading; level 7 where it has none."""
-    found = re.search(r"^(#{1,6})\s+(.+?)\s*#*$", cell.source, re.M) if cell.cell_type == "markdown" else None
-    return (len(found[1]), re.sub(r"[*_`]", "", found[2])) if found else (7, "")
-
-
-def _bare(cell: NotebookNode) -> NotebookNode:
-    bare = nbformat.from_dict(dict(cell))
-    if bare.cell_type == "code":
-        bare.outputs, bare.execution_count = [], None
-    return bare
 
 
 def set_parameters(name: str, book: NotebookNode, values: Mapping[str, object]) -> None:

@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -21,6 +21,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from cxlib.errors import CxLookupError, CxValueError, did_you_mean
+from cxlib.report.cells import first_line, fit, tags
 
 TABLES = ("touchpoints", "catalog", "customers", "identities", "surveys", "orders", "exposures")
 NEEDS = (*(f"needs-{table}" for table in TABLES), "needs-conversion", "needs-truth")
@@ -88,11 +89,6 @@ def generate(source: Path) -> NotebookNode:
     return book
 
 
-def tags(cell: NotebookNode) -> tuple[str, ...]:
-    """The tags of a cell, in the order they were written."""
-    return tuple(cell.metadata.get("tags", ()))
-
-
 def known_tags(notebook: str, number: int, cell: NotebookNode) -> None:
     """Raise `CxValueError`, naming the cell, for a tag outside the allowed list."""
     for tag in tags(cell):
@@ -101,12 +97,6 @@ def known_tags(notebook: str, number: int, cell: NotebookNode) -> None:
                 f"{notebook}, cell {number} ({first_line(cell)}): unknown tag `{tag}`."
                 f"{did_you_mean(tag, TAGS)} Allowed: {', '.join(TAGS)}."
             )
-
-
-def first_line(cell: NotebookNode) -> str:
-    """How a message names a cell: its first line, shortened."""
-    line = next((text.strip() for text in cell.source.splitlines() if text.strip()), "empty")
-    return line if len(line) <= 60 else f"{line[:57]}..."
 
 
 def write(path: Path, text: str) -> None:
@@ -135,14 +125,13 @@ def regenerate(notebooks: Path) -> list[Path]:
     return [target for target, _, _ in made]
 
 
-def keep_checked(generated: NotebookNode, executed: NotebookNode) -> NotebookNode:
-    """The generated notebook with the outputs of its checked cells, and no others."""
+def keep_checked(generated: NotebookNode, executed: NotebookNode) -> None:
+    """Give a generated notebook the outputs of its checked cells, and no others."""
     outputs = {cell.id: cell for cell in executed.cells}
     for cell in generated.cells:
-        if cell.cell_type == "code" and "checked" in tags(cell):
+        if cell.cell_type == "code" and "checked" in tags(cell) and cell.id in outputs:
             cell.outputs = [without_timing(output) for output in outputs[cell.id].outputs]
             cell.execution_count = 1  # a fixed number: a new cell above must not change this one
-    return generated
 
 
 def without_timing(output: NotebookNode) -> NotebookNode:
@@ -155,10 +144,10 @@ def without_timing(output: NotebookNode) -> NotebookNode:
     return output
 
 
-def check(notebooks: Path) -> list[Finding]:
+def check(notebooks: Path, has: Collection[str]) -> list[Finding]:
     """Everything that keeps notebooks and sources apart, and the rules of the house.
 
-    Wrong: a notebook that its source would not make, one without a source, a checked cell without
+    `has` names what the study has that notebooks are stored with; see `cxlib.report.cells`. Wrong: a notebook that its source would not make, one without a source, a checked cell without
     output, a cell of more than 15 lines, a median over 5, a line that ends in `;`, not exactly one
     parameters cell. Advice: words of text for a line of code outside 10 to 25.
     """
@@ -173,20 +162,26 @@ def check(notebooks: Path) -> list[Finding]:
         if not target.exists():
             findings.append(Finding(source.stem, "has no notebook yet; run `cx notebooks`"))
         else:
-            findings += _drift(source.stem, book, nbformat.read(target, 4), target.parent == notebooks)
+            stored = nbformat.read(target, 4)
+            findings += _drift(source.stem, book, stored)
+            findings += _unstored(source.stem, stored, has) if target.parent == notebooks else []
         findings += _rules(source.stem, book)
     for stray in sorted({*notebooks.glob("*.ipynb"), *notebooks.glob("cases/*.ipynb")} - made):
         findings.append(Finding(stray.stem, "has no source in notebooks/src; edit sources only"))
     return findings
 
 
-def _drift(name: str, book: NotebookNode, stored: NotebookNode, runs: bool) -> Iterator[Finding]:
+def _unstored(name: str, stored: NotebookNode, has: Collection[str]) -> Iterator[Finding]:
+    for cell in fit(stored, has, whole=True)[0].cells:
+        if "checked" in tags(cell) and cell.cell_type == "code" and not cell.outputs:
+            what = f"`{first_line(cell)}` is checked but stores no output"
+            yield Finding(name, f"{what}; run `cx notebooks --run`")
+
+
+def _drift(name: str, book: NotebookNode, stored: NotebookNode) -> Iterator[Finding]:
     for cell in stored.cells:
-        what, checked = f"`{first_line(cell)}`", "checked" in tags(cell)
-        if cell.get("outputs") and not checked:
-            yield Finding(name, f"{what} stores an output but is not tagged `checked`")
-        if runs and cell.cell_type == "code" and checked and not cell.outputs:
-            yield Finding(name, f"{what} is checked but stores no output; run `cx notebooks --run`")
+        if cell.get("outputs") and "checked" not in tags(cell):
+            yield Finding(name, f"`{first_line(cell)}` stores an output but is not tagged `checked`")
     bare = nbformat.from_dict(dict(stored))
     bare.cells = [nbformat.from_dict(dict(cell)) for cell in stored.cells]
     for cell in bare.cells:

@@ -32,7 +32,7 @@ VOID = ("br", "hr", "img")
 SILENT = ("script", "style", "template", "noscript", "iframe", "object", "svg", "math", "title", "textarea")
 ATTRIBUTES = ("class", "scope", "colspan", "rowspan", "title", "alt", "href", "src", "role", "aria-label")
 METER = ("min", "max", "value", "low", "high", "optimum")
-NUMBER = re.compile(r"^[+\-−±]?[$€£]?\d[\d,. ]*(%| %)?$|^[-–]$")
+NUMBER = re.compile(r"^[+\-−±]?[$€£]?\d[\d,.]*( ?%)?( to [+\-−]?\d[\d,.]*( ?%)?)?$")
 NO_HEAD = re.compile(r"<thead>\s*<tr>(\s*<th[^>]*>\s*</th>)+\s*</tr>\s*</thead>")
 
 
@@ -73,15 +73,15 @@ class _Renderer(mistune.HTMLRenderer):
         return str(super().image(text, url, title))
 
 
-def markdown(source: str, contents: Contents | None = None) -> Markup:
-    """HTML of a markdown text; headings are added to `contents`.
+def markdown(source: str, contents: Contents | None = None, maths: bool = True) -> Markup:
+    """HTML of a markdown text; headings are added to `contents`, `maths=False` takes $ for money.
 
     >>> print(markdown("A <b>share</b> of *all*"))
     <p>A &lt;b&gt;share&lt;/b&gt; of <em>all</em></p>
     <BLANKLINE>
     """
     renderer = _Renderer(contents)
-    parser = mistune.Markdown(renderer=renderer, plugins=[table, math])
+    parser = mistune.Markdown(renderer=renderer, plugins=[table, math] if maths else [table])
     renderer.register("inline_math", lambda _, tex: _mathml(tex, "inline"))
     renderer.register("block_math", lambda _, tex: f"<p>{_mathml(tex, 'block')}</p>\n")
     body = NO_HEAD.sub("", str(parser(source)))
@@ -116,8 +116,7 @@ class Cleaner(HTMLParser):
         self._silent = 0
         self._open: list[str] = []
         self._cell: int | None = None
-        self._heads: list[tuple[int, int]] = []
-        self._numeric: dict[int, bool] = {}
+        self._columns: list[list[tuple[int, str]]] = []  # of the table being read: place in `out`, text
         self.feed(source)
         self.close()
         self.out += [f"</{tag}>" for tag in reversed(self._open)]
@@ -127,7 +126,7 @@ class Cleaner(HTMLParser):
         if self._silent or tag not in TAGS:
             return
         if tag == "table":
-            self._heads, self._numeric = [], {}
+            self._columns = []
         if tag == "tr":
             self.rows.append([])
         if tag in ("td", "th"):
@@ -157,27 +156,27 @@ class Cleaner(HTMLParser):
 
     def _end(self, tag: str) -> None:
         if tag in ("td", "th") and self._cell is not None:
-            text, column = self.rows[-1][-1].strip(), len(self.rows[-1]) - 1
+            text, column = self.rows[-1][-1].strip(), len(self.rows[-1])
             if tag == "th" and not text:
                 self.out[self._cell] = "<td" + self.out[self._cell][3:]
                 tag = "td"
-            elif tag == "th" and "thead" in self._open:
-                self._heads.append((column, self._cell))
-            elif tag == "td":
-                number = bool(NUMBER.match(text)) or not text
-                self._numeric[column] = self._numeric.get(column, True) and number
-                if NUMBER.match(text):
-                    self._mark(self._cell)
+            self._columns += [[] for _ in range(column - len(self._columns))]
+            self._columns[column - 1].append((self._cell, text))
             self._cell = None
         self.out.append(f"</{tag}>")
         if tag == "table":
-            for column, index in self._heads:
-                if self._numeric.get(column):
-                    self._mark(index)
+            for cells in self._columns:
+                self._align(cells)
 
-    def _mark(self, index: int) -> None:
-        if "class=" not in self.out[index]:
-            self.out[index] = self.out[index][:3] + ' class="number"' + self.out[index][3:]
+    def _align(self, cells: list[tuple[int, str]]) -> None:
+        """Mark a column of numbers, its heading with it."""
+        values = [
+            text for index, text in cells if self.out[index].startswith("<td") and text not in ("", "-")
+        ]
+        if values and all(NUMBER.match(text) for text in values):
+            for index, _ in cells:
+                bare = re.sub(r' class="[^"]*"', "", self.out[index])
+                self.out[index] = bare[:3] + ' class="number"' + bare[3:]
 
     def handle_data(self, data: str) -> None:
         if self._silent:
@@ -212,7 +211,7 @@ def _plain(cell: str) -> str:
     text = " ".join(cell.split())
     if NUMBER.match(text):
         return text.replace(",", "").replace("−", "-")
-    return f"'{text}" if text[:1] in "=+-@\t" and text else text
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@") and text != "-" else text
 
 
 def data_uri(mime: str, content: str | bytes) -> str:

@@ -45,11 +45,11 @@ ENCODINGS = {
 
 
 @ibis.udf.scalar.builtin(name="epoch_us")
-def _duckdb_micros(ts: ibis.dtype("timestamp(6)")) -> ibis.dtype("int64"): ...  # type: ignore[empty-body, valid-type]
+def _duckdb_micros(ts: ibis.dtype("timestamp(6)")) -> ibis.dtype("int64"): ...  # type: ignore[valid-type]
 
 
 @ibis.udf.scalar.builtin(name="unix_micros")
-def _spark_micros(ts: ibis.dtype("timestamp('UTC')")) -> ibis.dtype("int64"): ...  # type: ignore[empty-body, valid-type]
+def _spark_micros(ts: ibis.dtype("timestamp('UTC')")) -> ibis.dtype("int64"): ...  # type: ignore[valid-type]
 
 
 class Engine:
@@ -254,8 +254,9 @@ def _said_plainly(
     except Exception as error:
         if not paths and not _is_of_reading(error):
             raise
-        for path in paths if settings is not None else ():
-            _explain_text(path, settings, encoding)
+        if settings is not None:
+            for path in paths:
+                _explain_text(path, settings, encoding)
         names = ", ".join(p.name for p in paths[:3]) or "A table"
         first = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         if settings is not None:

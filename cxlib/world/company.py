@@ -309,8 +309,8 @@ FAULTS: dict[str, float] = {
     "second_phone": 0.25,  # customers with a second mobile device
     "second_computer": 0.15,
     "on_the_second": 0.35,  # of their visits
-    "signed_in_already": 0.45,  # devices signed in from the first visit
-    "sign_in": 0.10,  # chance at each visit, besides at the cart and by a link in an e-mail
+    "signed_in_already": 0.25,  # devices signed in from the first visit
+    "sign_in": 0.06,  # chance at each visit, besides at the cart and by a link in an e-mail
 }
 JUNK = ("null", "0", "anonymous", "undefined")
 

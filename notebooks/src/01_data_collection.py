@@ -29,8 +29,12 @@ cx.collection.summary(study)
 #
 # Every table is checked when a study is opened: required columns, types, unique keys, allowed values, plausible times, scores inside their scale, money with a currency. A violation stops the study from opening; what is listed here are warnings, things to know before relying on a number.
 
-# %% tags=["checked"]
-print(study.findings)
+# %% tags=["claim", "checked"]
+checks = cx.collection.checks(study)
+checks.claim()
+
+# %%
+checks
 
 # %% [markdown] tags=["needs-touchpoints"]
 # ## How much is there, and how fresh is it?
@@ -112,7 +116,8 @@ scores
 # How the single answers are spread. An average of four may be everybody's four, or fives with a tail of ones; the tail is where customers are lost.
 
 # %%
-stars = cx.collection.stars(study)
+question = "csat" if "csat" in asked else asked[0]
+stars = cx.collection.stars(study, question)
 cx.collection.plots.stars_bar(stars)
 
 # %% tags=["claim", "checked"]

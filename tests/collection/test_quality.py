@@ -87,7 +87,7 @@ def test_clean_events_are_called_clean():
 
 def test_without_received_times_nothing_is_said_of_lateness():
     assert opened(events().drop(columns="received_ts")).issues.table()["check"].tolist() == [
-        "repeat another event"
+        "repeats of another event"
     ]
 
 

@@ -14,7 +14,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from cxlib.errors import CxValueError
 from cxlib.report import About, html
-from cxlib.report.run import LeftOut
+from cxlib.report.cells import LeftOut
 from cxlib.report.text import Cleaner, Contents, markdown
 from cxlib.results import Claim, show
 
@@ -184,11 +184,13 @@ def test_a_table_carries_the_csv_of_its_bundle_else_its_shown_cells() -> None:
 
 
 def test_pandas_empty_heading_cells_become_plain_cells_and_numbers_align() -> None:
-    frame = pd.DataFrame({"nps": [-12.5, 31.0], "name": ["a", "b"]})
-    written = str(Cleaner(frame.to_html()).html)
+    frame = pd.DataFrame({"nps": [-12.5, float("nan")], "name": ["a", "-"]})
+    written = str(Cleaner(frame.to_html(na_rep="-")).html)
     assert "<th></th>" not in written
     assert '<td class="number">-12.5</td>' in written
+    assert '<td class="number">-</td>' in written
     assert '<th class="number">nps</th>' in written
+    assert "<td>-</td>" in written
     assert "<th>name</th>" in written
 
 
@@ -196,7 +198,13 @@ def test_cells_left_open_are_closed_so_that_one_output_cannot_spoil_the_page() -
     assert str(Cleaner("<div><p>a<b>b</div></div></main>c").html) == "<div><p>a<b>b</b></p></div>c"
 
 
-def test_formulas_become_mathml_and_money_in_a_bad_formula_stays_readable() -> None:
+def test_money_in_a_claim_is_no_formula() -> None:
+    claim = Claim("A visit earns $1.20 to $3.40")
+    written = page(code("c", result(text_markdown=claim._repr_markdown_()), tags=("claim",))).html
+    assert "A visit earns $1.20 to $3.40" in written
+
+
+def test_formulas_become_mathml() -> None:
     assert "<mi>p</mi>" in markdown("Share $p$")
     assert 'display="block"' in markdown("$$\\frac{a}{b}$$")
     assert "a &amp; b" in markdown("AT&T is a & b")

@@ -13,6 +13,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from cxlib.errors import CxError, CxLookupError, CxValueError
 from cxlib.report import About, build, run
+from cxlib.report.cells import fit
 
 ABOUT = About("tiny", "A tiny study")
 
@@ -51,7 +52,7 @@ def sources_of(book: NotebookNode) -> list[str]:
 
 
 def test_a_section_without_its_table_goes_with_all_that_is_below_it() -> None:
-    book, left_out = run.fit(sections(), has={"touchpoints", "orders", "catalog"})
+    book, left_out = fit(sections(), has={"touchpoints", "orders", "catalog"})
     assert sources_of(book) == [
         "# Title", "STUDY = 'demo'", "## Travels", "kept = 1", "### End", "alone = 1",
     ]  # fmt: skip
@@ -62,21 +63,29 @@ def test_a_section_without_its_table_goes_with_all_that_is_below_it() -> None:
 
 
 def test_a_cell_that_needs_a_table_goes_alone() -> None:
-    book, _ = run.fit(sections(), has={"surveys", "truth", "orders"})
+    book, _ = fit(sections(), has={"surveys", "truth", "orders"})
     assert "alone = 1" not in sources_of(book)
     assert "### End" in sources_of(book)
 
 
 def test_with_every_table_only_exercises_are_left_away_and_not_reported() -> None:
-    book, left_out = run.fit(sections(), has={"surveys", "truth", "orders", "catalog"})
+    book, left_out = fit(sections(), has={"surveys", "truth", "orders", "catalog"})
     assert len(book.cells) == 12
     assert left_out == ()
+
+
+def test_whole_keeps_outputs_and_exercises() -> None:
+    given = sections()
+    given.cells[7].outputs = [nbformat.v4.new_output("stream", text="kept")]
+    book, _ = fit(given, has=set(), whole=True)
+    assert sources_of(book)[-2:] == ["## Try it", "..."]
+    assert book.cells[3].outputs[0].text == "kept"
 
 
 def test_the_notebook_given_is_not_changed() -> None:
     book = sections()
     before = nbformat.writes(book)
-    fitted, _ = run.fit(book, has=set())
+    fitted, _ = fit(book, has=set())
     run.set_parameters("00", fitted, {"STUDY": "olist"})
     assert nbformat.writes(book) == before
 

@@ -13,6 +13,7 @@ from cxlib.errors import CxError, CxLookupError, CxValueError
 from cxlib.report import sources, store
 
 HERE = Path(__file__).parent / "notebooks"
+HAS = {"touchpoints"}
 SMALL = """# %% [markdown]
 # # What is one and one?
 #
@@ -45,7 +46,7 @@ def stored_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("stored")
     (folder / "src").mkdir()
     (folder / "src" / "00_sum.py").write_text(SMALL, "utf-8")
-    store(folder, quiet=True)
+    store(folder, HAS, quiet=True)
     return folder
 
 
@@ -57,7 +58,7 @@ def stored(stored_once: Path, tmp_path: Path) -> Path:
 
 
 def wrong(notebooks: Path) -> str:
-    return "\n".join(str(finding) for finding in sources.check(notebooks) if finding.wrong)
+    return "\n".join(str(finding) for finding in sources.check(notebooks, HAS) if finding.wrong)
 
 
 def edit(notebooks: Path, old: str, new: str) -> None:
@@ -115,12 +116,12 @@ def test_only_checked_cells_keep_an_output_and_the_check_is_then_content(stored:
     assert cells[3].outputs[0].data["text/plain"] == "2"
     assert cells[1].outputs == []
     assert "execution" not in cells[3].metadata
-    assert [str(finding) for finding in sources.check(stored)] == []
+    assert [str(finding) for finding in sources.check(stored, HAS)] == []
 
 
 def test_storing_twice_gives_the_same_bytes(stored: Path) -> None:
     first = (stored / "00_sum.ipynb").read_bytes()
-    store(stored, quiet=True)
+    store(stored, HAS, quiet=True)
     assert (stored / "00_sum.ipynb").read_bytes() == first
 
 
@@ -164,10 +165,19 @@ def test_an_output_in_a_cell_that_is_not_checked_is_found(stored: Path) -> None:
     assert "stores an output but is not tagged `checked`" in wrong(stored)
 
 
+def test_what_the_study_lacks_is_neither_run_nor_missed(notebooks: Path) -> None:
+    edit(notebooks, "# %% [markdown]\n# ## The sum", '# %% [markdown] tags=["needs-surveys"]\n# ## The sum')
+    edit(notebooks, "1 + 1", "1 / 0")
+    store(notebooks, HAS, quiet=True)
+    assert wrong(notebooks) == ""
+    with pytest.raises(CxError, match="ZeroDivisionError"):
+        store(notebooks, {*HAS, "surveys"}, quiet=True)
+
+
 def test_too_few_words_are_advice_and_nothing_wrong(notebooks: Path) -> None:
     edit(notebooks, "1 + 1\n", "1 + 1\n\n# %%\na = 1\nb = 2\nc = 3\nd = 4\n")
     sources.regenerate(notebooks)
-    advice = [str(finding) for finding in sources.check(notebooks) if not finding.wrong]
+    advice = [str(finding) for finding in sources.check(notebooks, HAS) if not finding.wrong]
     assert "words a line of code, not 10 to 25" in advice[0]
 
 
@@ -175,7 +185,7 @@ def test_a_failing_cell_stores_nothing(stored: Path) -> None:
     before = (stored / "00_sum.ipynb").read_bytes()
     edit(stored, "1 + 1", "1 / 0")
     with pytest.raises(CxError, match="ZeroDivisionError"):
-        store(stored, quiet=True)
+        store(stored, HAS, quiet=True)
     assert (stored / "00_sum.ipynb").read_bytes() == before
 
 
