@@ -238,10 +238,13 @@ class Clustered(NamedTuple):
     def of(
         cls, values: ArrayLike, weights: ArrayLike | None = None, clusters: ArrayLike | None = None
     ) -> Clustered:
-        """From one value, one weight (1) and one cluster (its own) a row; all 1-D, no nulls."""
+        """From one value, one weight (1) and one cluster (else its own) a row; all 1-D."""
         x = np.asarray(values, dtype=float)
         w = np.ones(len(x)) if weights is None else np.asarray(weights, dtype=float)
         code = np.arange(len(x)) if clusters is None else pd.factorize(np.asarray(clusters))[0]
+        nameless = code < 0  # a row without a name is a cluster of its own
+        code = np.where(nameless, len(x) + np.cumsum(nameless), code)
+        code = np.unique(code, return_inverse=True)[1]
         x_c, w_c = np.bincount(code, x * w), np.bincount(code, w)
         answers = w.sum() ** 2 / (w**2).sum() if len(w) else 0.0
         sums = (len(x_c), answers, w_c.sum(), x_c.sum(), (w_c**2).sum(), (x_c**2).sum(), (x_c * w_c).sum())

@@ -63,8 +63,11 @@ class Proof:
             digest.update(_meaning(inspect.getsource(function)))
         for part in self.code:
             path = ROOT / part
-            for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-                digest.update(_meaning(file.read_text("utf-8")))
+            for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+                if file.suffix == ".py":
+                    digest.update(_meaning(file.read_text("utf-8")))
+                elif file.is_file() and file.suffix != ".pyc":  # frozen truth, phrases
+                    digest.update(file.read_bytes())
         return STORE / f"{self.name}-{digest.hexdigest()}"
 
 
@@ -208,7 +211,7 @@ PROOFS = (
         "voice",
         "The hall",
         "NPS and satisfaction of 30, 100 and 500 customers who answer one to four times each "
-        "(`nps_once`: one answer each).",
+        "(nps_once: one answer each).",
         voice_draw,
         {"nps": CLOSED, "csat": CLOSED, "nps_once": CLOSED},
         ("cxlib/stats.py", "cxlib/collection/voice.py"),
@@ -372,7 +375,7 @@ def _section(one: Proof, bar: stats.Coverage) -> str:
             f"{row['cells']:,}",
             f"{100 * mine['estimate'].min():.1f} %",
             f"{row['width']:.4g}",
-            f"{row['bias']:+.2g}",
+            f"{row['bias']:+.2g}" if abs(row["bias"]) > 1e-4 * row["width"] else "0",
         ]
         rows.append("<tr>" + "".join(f"<td>{value}</td>" for value in values) + "</tr>")
     head = "".join(f'<th scope="col">{name}</th>' for name in heads)

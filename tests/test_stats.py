@@ -115,6 +115,12 @@ def test_where_everybody_agrees_customers_are_counted_not_answers():
     assert stats.Clustered.of(np.ones(12), clusters=np.repeat(np.arange(4), 3)).effective(0.0) == 4
 
 
+def test_rows_without_a_cluster_are_clusters_of_their_own():
+    named = stats.Clustered.of([1, 0, 1, 0], clusters=["a", "a", "b", "c"])
+    nameless = stats.Clustered.of([1, 0, 1, 0], clusters=np.array(["a", "a", None, None], dtype=object))
+    assert [float(one) for one in nameless] == [float(one) for one in named]
+
+
 def test_one_customer_cannot_tell():
     sums = stats.Clustered.of(np.ones(5), clusters=np.zeros(5))
     for interval in (stats.wilson(5, 5, df=sums.df), stats.adjusted_wald_nps(1, 0, 5, df=sums.df)):

@@ -15,7 +15,7 @@ import pandas as pd
 
 from cxlib.collection.clusters import Counts, rate, sums
 from cxlib.contract import TABLES
-from cxlib.results import Claim, Result, percent
+from cxlib.results import Claim, Result, nice, percent
 from cxlib.study import Study
 
 LATE_US = 3_600_000_000
@@ -184,12 +184,12 @@ def _say_volume(volume: pd.DataFrame) -> str:
     total, largest = int(volume["n"].sum()), volume.iloc[0]
     text = (
         f"{total:,} events from {volume['first'].min():%Y-%m-%d} to {volume['last'].max():%Y-%m-%d}, "
-        f"{percent(largest['n'] / total)} of them through `{largest['channel']}`"
+        f"{percent(largest['n'] / total)} of them through {nice(largest['channel'])}"
     )
     silent = volume[volume["days_silent"] > 7]
     if len(silent):
         worst = silent.iloc[int(np.argmax(silent["days_silent"]))]
-        text += f"; `{worst['channel']}` has been silent for {worst['days_silent']:.0f} days at the end"
+        text += f"; {nice(worst['channel'])} has been silent for {worst['days_silent']:.0f} days at the end"
     return text + "."
 
 
@@ -205,6 +205,6 @@ def _say_blanks(blanks: pd.DataFrame) -> str:
         return "No column has an empty value."
     worst = empty.iloc[int(np.argmax(empty["estimate"]))]
     return (
-        f"{len(empty)} of {len(blanks)} columns have empty values, most `{worst['table']}.{worst['column']}` "
+        f"{len(empty)} of {len(blanks)} columns have empty values, most {nice(worst['column'])} in {worst['table']} "
         f"({percent(worst['estimate'])})."
     )

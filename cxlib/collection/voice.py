@@ -18,7 +18,7 @@ from scipy import stats as distributions
 from cxlib import stats
 from cxlib.collection.clusters import EVERYWHERE, Counts, clustered, rate, sums
 from cxlib.errors import CxLookupError, CxValueError, did_you_mean
-from cxlib.results import Claim, Result, number, percent
+from cxlib.results import Claim, Result, nice, number, percent
 from cxlib.study import Study
 
 PROMOTER, DETRACTOR = 9, 6
@@ -195,7 +195,7 @@ class Scores(Result):
             worst = apart.loc[apart["estimate"].idxmin()]
             text += (
                 f"; {len(apart)} of {len(groups)} {groups_of} {'lies' if len(apart) == 1 else 'lie'} "
-                f"below the others (false discovery rate 5 %), lowest `{worst[key]}` "
+                f"below the others (false discovery rate 5 %), lowest {nice(worst[key])} "
                 f"at {say(worst['estimate'])} "
                 f"({say(worst['low'])} to {say(worst['high'])})"
             )

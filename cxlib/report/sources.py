@@ -26,9 +26,12 @@ from cxlib.report.cells import first_line, fit, tags
 TABLES = ("touchpoints", "catalog", "customers", "identities", "surveys", "orders", "exposures")
 NEEDS = (*(f"needs-{table}" for table in TABLES), "needs-conversion", "needs-truth")
 """What a section may need; a single column too, as in `needs-orders.promised_ts`."""
-TAGS = ("parameters", "summary", "claim", "checked", "thumbnail", "hide-code", "exercise", *NEEDS)
+SHOWN = ("summary", "claim", "thumbnail", "hide-code", "exercise")
+TAGS = ("parameters", *SHOWN, "checked", "nbval-skip", *NEEDS)
+"""Every tag there is; `nbval-skip` is for cells of a section that the demo cannot fill."""
 MEDIAN_LINES, MOST_LINES = 5, 15
 WORDS_A_LINE = (10, 25)
+WORD = re.compile(r"\S*\w\S*")  # marks that stand alone, as in tables and headings, are no words
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
@@ -207,7 +210,7 @@ def _rules(name: str, book: NotebookNode) -> Iterator[Finding]:
         yield Finding(name, f"has {parameters} cells tagged `parameters`, not one")
     if not book.cells or not re.match(r"#\s+\S", book.cells[0].source):
         yield Finding(name, "does not begin with a title (`# ...` in a markdown cell)")
-    words = sum(len(cell.source.split()) for cell in book.cells if cell.cell_type == "markdown")
+    words = sum(len(WORD.findall(cell.source)) for cell in book.cells if cell.cell_type == "markdown")
     rate, (least, most) = words / max(sum(lines), 1), WORDS_A_LINE
     if not least <= rate <= most:
         yield Finding(name, f"has {rate:.0f} words a line of code, not {least} to {most}", wrong=False)

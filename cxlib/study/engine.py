@@ -82,6 +82,8 @@ class Engine:
     def keep(self, expr: ir.Table, path: Path | None = None) -> ir.Table:
         """Compute a table once; on DuckDB into the Parquet file `path` (temporary file, then rename)."""
         if self.name != "duckdb":
+            # ibis caches without registering the in-memory tables that the expression joins.
+            self.con._run_pre_execute_hooks(expr)
             return expr.cache()
         if path is None:
             return self.con.create_table(ibis.util.gen_name("kept"), expr, temp=True)

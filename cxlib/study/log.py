@@ -304,6 +304,7 @@ def _with_sessions(passed: ir.Table, pause: int, carry: tuple[str, ...]) -> ir.T
     if "session_id" in passed.columns:
         before = ibis.window(group_by="person", order_by="event")
         starts = starts | (passed.session_id.lag().over(before).notnull() & passed.session_id.isnull())
+    # Not `last()`, which would be cheaper: ibis skips nulls in it on Spark, and does not on DuckDB.
     session = starts.ifelse(passed.event, ibis.null("int64")).max().over(window)
     if "session_id" in passed.columns:
         own = passed.event.min().over(ibis.window(group_by=["person", "session_id"]))

@@ -1,6 +1,6 @@
 """Alba Home, the simulated company: everything that is true about it, as tables one can read.
 
-Alba Home sells things for the house, from a candle to a kitchen, in four European countries: on the
+Alba Home sells things for the house, from a candle to a kitchen, in Romania, Italy and London: on the
 web, in an app, in its own stores. It is met in search, on social media and by e-mail, and answers
 questions by chat (a bot first), by telephone and in the store. The window is the year 2025.
 
@@ -92,6 +92,7 @@ CHANNEL_OF = np.array([CHANNELS.index(t.channel) for t in TOUCHPOINTS])
 CONVERSION = ("web_purchase", "app_purchase", "store_purchase")
 ONLINE_PURCHASE = ("web_purchase", "app_purchase")
 PAGES = ("web_category_page", "web_product_page", "web_cart", "app_home", "app_product_page", "app_cart")
+PRODUCT_PAGES = ("web_product_page", "app_product_page")
 ANSWERED = ("chat_agent", "call_support", "store_advice")  # a person answers a question
 ASKED = (*ANSWERED, "chat_bot", "call_sales")  # a question was put, so handing on can make one repeat it
 
@@ -187,15 +188,7 @@ class Friction(NamedTuple):
 
 FRICTIONS: tuple[Friction, ...] = (
     Friction("slow_page", PAGES, "load_ms", "load_ms > 3000", 0.36, 0.20, -0.5),
-    Friction(
-        "out_of_stock",
-        ("web_product_page", "app_product_page"),
-        "outcome",
-        "outcome == 'out_of_stock'",
-        0.32,
-        0.24,
-        -0.4,
-    ),
+    Friction("out_of_stock", PRODUCT_PAGES, "outcome", "outcome == 'out_of_stock'", 0.32, 0.24, -0.4),
     Friction("failing_bot", ("chat_bot",), "outcome", "outcome == 'failed'", 0.40, 0.30, -0.7),
     Friction("repeated_question", ANSWERED, "outcome", "outcome == 'repeated_question'", 0.28, 0.28, -0.9),
     Friction("duplicate_call", ("call_sales",), "outcome", "outcome == 'duplicate'", 0.50, 0.50, -1.0),
@@ -219,7 +212,7 @@ class Kind:
     motive: str
     share: float
     days: float  # scale of the days between visits, at activity 1
-    channels: tuple[float, ...]  # taste for each of CHANNELS, multiplies flows and entries
+    channels: tuple[float, ...]  # taste for each of CHANNELS: multiplies flows and entries into it
     push: tuple[float, float, float, float]  # multiplies flows into the transaction stage, by phase
     instinctive: tuple[float, float, float, float]  # share of instinctive purchases, by phase
     basket: tuple[float, float]  # median order in euros: instinctive, considered
@@ -270,6 +263,11 @@ FIVE: tuple[Kind, ...] = (
         languages=(0.27, 0.35, 0.28, 0.10), regions=(2.6, 2.2, 2.2, 1.6, 1.4), ages=(1.5, 2.5, 3, 3), tiers=(5.5, 3, 1.5),
     ),
 )  # fmt: skip
+
+BASKET_SD = 0.55  # log-sd of an order's value
+MARGIN = {"web": 0.31, "app": 0.33, "store": 0.36}  # mean share of the revenue; sd of an order's: 0.04
+WORLDS = ("demo", "one_kind", "continuum")
+POSITIONS = 41  # on the continuum
 
 # How customers were won: weights of CHANNELS for the average customer (bent by taste), and the mean cost in cents.
 ACQUIRED = (30, 18, 4, 12, 10, 24, 1, 1)
@@ -332,12 +330,6 @@ class Company:
     replies: Array  # (K,)
     traits: dict[str, tuple[tuple[str, ...], Array]]  # column of `customers`: values, (K, values)
     hours: Array  # (2, 17)
-
-
-BASKET_SD = 0.55  # log-sd of an order's value
-MARGIN = {"web": 0.31, "app": 0.33, "store": 0.36}
-WORLDS = ("demo", "one_kind", "continuum")
-POSITIONS = 41
 
 
 def blend(name: str, kinds: Sequence[Kind], weights: Sequence[float]) -> Kind:

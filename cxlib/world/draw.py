@@ -21,7 +21,7 @@ DAY = 86_400
 
 _SETS = (
     c.PAGES,
-    ("web_product_page", "app_product_page"),
+    c.PRODUCT_PAGES,
     ("chat_bot",),
     c.ANSWERED,
     c.ASKED,

@@ -108,6 +108,11 @@ def test_unanswered_is_counted_not_scored():
     assert (result.n, result.missing, result.estimate) == (2, 2, 0.0)
 
 
+def test_nullable_columns_are_read_like_any_other():
+    given = pd.Series([10, None, 0, 9], dtype="Int64")
+    assert (nps(given).n, nps(given).missing) == (3, 1)
+
+
 def test_nothing_answered_gives_no_number_and_says_so():
     result = nps([np.nan])
     assert result.n == 0
@@ -179,7 +184,7 @@ def test_scores_of_csat_are_top_two_box_shares_and_of_other_questions_means():
 def test_the_touchpoint_that_is_worse_is_named_and_no_other():
     result = scores(cx.open_study({"surveys": answers(400)}))
     assert "1 of 3 touchpoints lies below the others" in result.claim()
-    assert "`chat`" in result.claim()
+    assert "lowest chat at" in result.claim()
 
 
 def test_where_touchpoints_are_alike_none_is_called_worse():

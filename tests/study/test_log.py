@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import cxlib as cx
@@ -41,9 +41,9 @@ def fold(key: str) -> int:
 
 
 @st.composite
-def logs(draw: st.DrawFn) -> pd.DataFrame:
+def logs(draw: st.DrawFn, sessions: bool) -> pd.DataFrame:
     """Touchpoints with many ties in time, ids that need UTF-8, pauses around half an hour, own sessions."""
-    n = draw(st.integers(1, 25))
+    n = draw(st.integers(1, 40))
     minutes = st.sampled_from([0, 1, 30, 31, 60, 61, 10_000])
     column = lambda values: draw(st.lists(values, min_size=n, max_size=n))  # noqa: E731
     frame = pd.DataFrame(
@@ -58,7 +58,7 @@ def logs(draw: st.DrawFn) -> pd.DataFrame:
             "load_ms": np.arange(n, dtype=float),
         }
     )
-    if draw(st.booleans()):
+    if sessions:
         frame["session_id"] = column(st.sampled_from(["s1", "s2", None]))
     return frame
 
@@ -94,9 +94,19 @@ def utf8(values: pd.Series) -> pd.Series:
     return values.map(lambda v: v.encode()) if values.dtype in (object, "str") else values
 
 
-@given(frame=logs(), gap=st.sampled_from(["30 min", "1 h"]))
-@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-def test_order_neighbours_steps_gaps_and_sessions_are_what_pandas_says(frame: pd.DataFrame, gap: str) -> None:
+@pytest.mark.parametrize("sessions", [False, True])
+@given(data=st.data(), gap=st.sampled_from(["30 min", "1 h"]))
+@settings(
+    max_examples=12,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+def test_order_neighbours_steps_gaps_and_sessions_are_what_pandas_says(
+    sessions: bool, data: st.DataObject, gap: str
+) -> None:
+    frame = data.draw(logs(sessions))
     log = cx.open_study({"touchpoints": frame}).log(gap=gap, carry=("load_ms",))
     ours, theirs = rows(log), expected(frame, pd.Timedelta(gap))
     theirs = theirs.rename(columns={"customer_id": "key", "initiated_by": "initiated"})
@@ -125,7 +135,8 @@ def test_the_log_of_the_demo_is_what_pandas_says() -> None:
     starts = (gap < 0) | (gap > 30 * 60 * 10**6)
     assert (frame["session"] == frame["event"].where(starts).ffill()).all()
     who = log.study.fetch(log.persons)
-    assert (who.sort_values("person")["key"].map(str.encode).is_monotonic_increasing) and who["key"].is_unique
+    assert who.sort_values("person")["key"].map(str.encode).is_monotonic_increasing
+    assert who["key"].is_unique
     assert who["fold"].tolist() == [fold(key) for key in who["key"]]
     assert who.set_index("person")["events"].sort_index().tolist() == by.size().tolist()
     touchpoints = pd.read_parquet(cx.study.study.DEMO / "touchpoints.parquet")

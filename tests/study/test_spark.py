@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +50,9 @@ def pair(spark: Any, few: Path) -> tuple[Study, Study]:
 
 
 @pytest.fixture(scope="module")
-def demos(spark: Any) -> Iterator[tuple[Study, Study]]:
+def demos(spark: Any) -> tuple[Study, Study]:
     """The whole demo on DuckDB and on Spark."""
-    yield cx.open_study("demo"), on_spark(spark, DEMO)
+    return cx.open_study("demo"), on_spark(spark, DEMO)
 
 
 def rows(study: Study) -> pd.DataFrame:

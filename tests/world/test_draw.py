@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 import numpy as np
 import pandas as pd
@@ -161,6 +162,19 @@ def test_researchers_consider_and_deal_seekers_buy_on_impulse(world: World) -> N
     orders = world.clean["orders"].merge(world.who, on="customer_id")
     instinctive = (orders["purchase"] == "instinctive").groupby(orders["kind"]).mean()
     assert instinctive["deal_seeker"] > 0.6 > 0.3 > instinctive["researcher"]
+
+
+@pytest.mark.slow
+def test_a_million_events_take_10_cpu_seconds_and_a_small_world_a_quarter() -> None:
+    started = time.process_time()
+    events = len(simulate(25_000, seed=SEED).tables["touchpoints"])
+    assert (time.process_time() - started) / events * 1e6 < 10
+    small = []
+    for seed in range(3):
+        started = time.process_time()
+        simulate(600, seed=seed, faults=False, respond="all")
+        small.append(time.process_time() - started)
+    assert min(small) < 0.25
 
 
 def test_kinds_are_drawn_in_their_shares_and_activity_has_mean_1(world: World) -> None:
