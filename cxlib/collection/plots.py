@@ -11,7 +11,7 @@ from cxlib.collection.quality import Quality
 from cxlib.collection.responders import Responders
 from cxlib.collection.voice import Scores, points
 from cxlib.figures import Shown
-from cxlib.results import minimum, number, percent
+from cxlib.results import minimum, nice, number, percent
 
 
 def score_dots(result: Scores) -> Shown:
@@ -38,7 +38,7 @@ def score_dots(result: Scores) -> Shown:
     return figures.finish(
         fig,
         f"{result.measure} for {len(shown)} {key} groups with 95 % intervals: from {say(worst['estimate'])} "
-        f"({figures.nice(worst[key])}) to {say(best['estimate'])} ({figures.nice(best[key])}); "
+        f"({nice(worst[key])}) to {say(best['estimate'])} ({nice(best[key])}); "
         f"all answers together {say(whole['estimate'])}.",
     )
 
@@ -77,7 +77,7 @@ def volume_lines(result: Quality) -> Shown:
         dash = ("-", "--", ":")[(place // len(figures.COLOURS)) % 3]
         ax.plot(wide.index, wide[name], dash, color=colour, linewidth=1.8, marker="o", markersize=3)
     ax.legend(
-        [figures.nice(name) for name in wide.columns],
+        [nice(name) for name in wide.columns],
         loc="center left",
         bbox_to_anchor=(1, 0.5),
         frameon=False,
@@ -89,7 +89,7 @@ def volume_lines(result: Quality) -> Shown:
     return figures.finish(
         fig,
         f"Events a month in {len(wide.columns)} channels, {wide.index.min():%B %Y} to "
-        f"{wide.index.max():%B %Y}; most through {figures.nice(wide.columns[0])}; "
+        f"{wide.index.max():%B %Y}; most through {nice(wide.columns[0])}; "
         f"the busiest month is {busiest:%B %Y}.",
     )
 

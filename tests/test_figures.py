@@ -1,0 +1,101 @@
+"""Figures: one look, alt text required, the same bytes for the same figure."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cxlib import figures
+from cxlib.errors import CxValueError
+from cxlib.figures import Shown, dots, figure, finish, heat
+
+ALT = "Dots with intervals: web leads, then app."
+
+
+def drawn() -> Any:
+    fig, ax = figure(height=2.0)
+    dots(ax, ["web_page", "app"], [0.5, 0.4], [0.4, 0.3], [0.6, 0.5])
+    return fig
+
+
+@pytest.mark.parametrize("alt", ["", " ", "figure", "A dot plot", "one two three"])
+def test_alt_text_that_says_nothing_is_refused(alt: str) -> None:
+    with pytest.raises(CxValueError, match="needs alt text"):
+        finish(drawn(), alt)
+
+
+def test_a_figure_carries_its_alt_text_to_the_notebook() -> None:
+    shown = finish(drawn(), ALT)
+    data, metadata = shown._repr_mimebundle_()
+    assert base64.b64decode(data["image/png"]) == shown.png
+    assert shown.png.startswith(b"\x89PNG")
+    assert metadata["image/png"]["alt"] == data["text/plain"] == ALT
+
+
+def test_the_same_figure_gives_the_same_bytes() -> None:
+    assert finish(drawn(), ALT).png == finish(drawn(), ALT).png
+
+
+def test_the_png_holds_no_date_and_no_software() -> None:
+    png = finish(drawn(), ALT).png
+    assert b"Software" not in png
+    assert b"tIME" not in png
+    assert b"atplotlib" not in png
+
+
+def test_the_house_style_leaks_nowhere() -> None:
+    import matplotlib as mpl
+
+    before = dict(mpl.rcParams)
+    finish(drawn(), ALT)
+    assert dict(mpl.rcParams) == before
+
+
+def test_a_figure_made_without_pyplot_stays_open_nowhere() -> None:
+    import matplotlib.pyplot as plt
+
+    drawn()
+    assert plt.get_fignums() == []
+
+
+def test_dots_stand_in_the_order_given_the_first_on_top() -> None:
+    ax = drawn().axes[0]
+    by_place = dict(zip(ax.get_yticks(), [t.get_text() for t in ax.get_yticklabels()], strict=True))
+    assert by_place[max(by_place)] == "web page"
+
+
+def test_heat_labels_cells_of_at_least_half_a_percent() -> None:
+    _, ax = figure()
+    heat(ax, np.array([[0.5, 0.004], [0.0, 1.0]]), ["a", "b"], ["c", "d"])
+    assert sorted(text.get_text() for text in ax.texts) == ["100", "50"]
+
+
+@pytest.mark.parametrize("values", [np.zeros((2, 2)), np.full((1, 1), np.nan)])
+def test_heat_of_nothing_is_drawn_all_the_same(values: np.ndarray) -> None:
+    fig, ax = figure()
+    heat(ax, values, ["r"] * len(values), ["c"] * values.shape[1])
+    assert isinstance(finish(fig, ALT), Shown)
+
+
+def contrast(one: str, other: str = "#ffffff") -> float:
+    """WCAG 2 contrast ratio of two colours."""
+
+    def light(colour: str) -> float:
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    high, low = sorted([light(one), light(other)], reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("colour", [figures.INK, figures.ACCENT, figures.WARM])
+def test_text_colours_can_be_read_on_white(colour: str) -> None:
+    assert contrast(colour) >= 4.5
+
+
+def test_the_colours_are_all_different() -> None:
+    assert len(set(figures.COLOURS)) == len(figures.COLOURS) == 8
