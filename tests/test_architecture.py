@@ -115,7 +115,7 @@ def test_every_name_of_the_front_door_can_be_had_and_a_wrong_one_is_named() -> N
     assert set(cx.__all__) == set(dir(cx))
     for name in cx.__all__:
         assert getattr(cx, name) is not None
-    with pytest.raises(AttributeError, match="cxlib has no `jorneys`; it has: .*journeys"):
+    with pytest.raises(AttributeError, match=r"cxlib has no `jorneys`; it has: .*journeys"):
         _ = cx.jorneys
 
 

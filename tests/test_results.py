@@ -30,7 +30,7 @@ def table(**columns: object) -> pd.DataFrame:
 
 @pytest.mark.parametrize("column", ["n", "customers", "count"])
 def test_a_row_on_fewer_than_ten_is_in_no_form_of_the_display(column: str) -> None:
-    frame = table(n=[100, 100], **{column: [10, 9]})
+    frame = table(**({"n": [100, 100]} | {column: [10, 9]}))
     shown = bundle(frame)
     for form in ("text/html", "text/csv", "text/plain"):
         assert "web" in shown[form]
@@ -98,7 +98,7 @@ def test_an_empty_table_is_a_table() -> None:
 
 def test_headers_have_a_scope_and_none_is_empty() -> None:
     html = show(table(n=[50, 50]))
-    assert html.count('scope="col"') == html.count("<th")
+    assert html.count('scope="col"') == html.count("<th ")
     assert "<th></th>" not in html
     assert '<th scope="col"></th>' not in html
 

@@ -42,7 +42,6 @@ def execute(
 
     Raises `CellFailed` with the notebook, the cell and the error.
     """
-    from jupyter_client.kernelspec import KernelSpecManager
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
     from nbconvert.filters import strip_ansi
@@ -57,7 +56,7 @@ def execute(
     )
     manager = client.create_kernel_manager()
     # No search path: the kernel is ours, whatever `python3` a user's own Jupyter would pick.
-    manager.kernel_spec_manager = KernelSpecManager(kernel_dirs=[], ensure_native_kernel=True)
+    manager.kernel_spec_manager.kernel_dirs = []
     manager.transport_encryption = "required"  # else ipykernel warns, once a kernel
     running: list[NotebookNode] = []
     client.on_cell_start = lambda cell, cell_index: running.append(cell)

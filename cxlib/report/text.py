@@ -90,8 +90,9 @@ def markdown(source: str, contents: Contents | None = None, maths: bool = True) 
 
 
 def _typeset(text: str) -> str:
-    """Escaped text in which a number and its unit stay on one line."""
-    return re.sub(r"\b(n = [\d,]+|[\d,.]+ %)", r'<span class="one">\1</span>', html.escape(text, quote=False))
+    """Escaped text in which a number stays on one line with its unit, by style: a search finds it as typed."""
+    text = html.escape(text.replace("\xa0%", " %"), quote=False)
+    return re.sub(r"\b(n = [\d,]+|[\d,.]+ %)", r'<span class="one">\1</span>', text)
 
 
 def _mathml(tex: str, display: str) -> str:
@@ -181,6 +182,7 @@ class Cleaner(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self._silent:
             return
+        data = data.replace("\xa0%", " %")
         self.out.append(_typeset(data) if self._cell is None else html.escape(data, quote=False))
         if self._cell is not None:
             self.rows[-1][-1] += data

@@ -128,13 +128,8 @@ class Engine:
                 max_line_size=8_000_000,
             )
 
-    def staged(
-        self, paths: Sequence[Path], path: Path, settings: Settings, keys: Sequence[str] = ()
-    ) -> ir.Table:
-        """CSV files parsed once into a Parquet file of trimmed text, which is then checked and converted.
-
-        A column of `keys` that holds whole numbers only is one of integers, so that it orders as one.
-        """
+    def staged(self, paths: Sequence[Path], path: Path, settings: Settings) -> ir.Table:
+        """CSV files parsed once into a Parquet file of trimmed text, which is then checked and converted."""
 
         def write(unfinished: Path) -> None:
             table = self.read_csv(paths, settings)
@@ -142,13 +137,7 @@ class Engine:
             with _said_plainly(paths, settings, ENCODINGS[settings.encoding.lower()]):
                 self.con.to_parquet(trimmed, unfinished, compression="lz4")
 
-        table = self._stored(path, write)
-        for key in set(keys) & set(table.columns):
-            value: Any = table[key]
-            other = value.notnull() & ~value.re_search(r"^(0|[1-9][0-9]{0,17})$")
-            if not self.fetch(table.aggregate(other=other.sum()))["other"].iloc[0]:
-                table = table.mutate(**{key: value.cast("int64")})
-        return table
+        return self._stored(path, write)
 
     def settled(self, view: ir.Table, raw: ir.Table, path: Path, settings: Settings) -> ir.Table:
         """A converted table, computed once into `path`; one that needed no conversion stays where it is."""

@@ -63,6 +63,7 @@ Add orders.parquet or orders.csv to the study, or skip this section.
     files: Mapping[Path, tuple[int, int]] = field(default_factory=dict, repr=False)
     truths: Path | None = field(default=None, repr=False)
     _logs: dict[tuple, Log] = field(default_factory=dict, repr=False, compare=False)
+    _results: dict[tuple[str, str], pd.DataFrame] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def title(self) -> str:
@@ -91,7 +92,10 @@ Add orders.parquet or orders.csv to the study, or skip this section.
         """The frame that `build` returns, computed once for this study, these parameters and this code."""
         self._unchanged()
         if self.cache is None:
-            return build()
+            key = (name, _digest(params))
+            if key not in self._results:
+                self._results[key] = build()
+            return self._results[key].copy()
 
         def confirmed() -> pd.DataFrame:
             frame = build()
@@ -269,8 +273,7 @@ def _open_folder(folder: Path, name: str, strict: bool) -> Study:
             if paths[0].suffix == ".parquet":
                 raw[table] = engine.read_parquet(paths)
             else:
-                keys = [column.name for column in TABLES[table].columns if column.kind == "key"]
-                raw[table] = engine.staged(paths, cache / "tables" / f"{table}-text.parquet", settings, keys)
+                raw[table] = engine.staged(paths, cache / "tables" / f"{table}-text.parquet", settings)
         study = _assemble(
             settings.name or name,
             engine,
@@ -398,18 +401,26 @@ def _assemble(
 
 
 def _checked(engine: Engine, raw: dict[str, ir.Table], settings: Settings, cache: Path | None) -> Findings:
-    """The findings of every table, remembered for a study on disk that has no violation."""
+    """The findings of every table, remembered for a study on disk that has no violation.
+
+    Keys that are text but whole numbers all of them become integers in `raw`: else the same events would
+    be ordered otherwise in a CSV file than in a Parquet file.
+    """
     path = cache / f"checked-{_code()[:16]}.json" if cache else None
     if path is not None and path.exists():
         try:
             kept = json.loads(path.read_text("utf-8"))
-            return Findings(
-                kept["rows"], tuple(Finding(**{**f, "examples": tuple(f["examples"])}) for f in kept["found"])
-            )
+            found = [
+                Finding(**{**finding, "examples": tuple(finding["examples"])}) for finding in kept["found"]
+            ]
+            _number(raw, kept["numbered"])
+            return Findings(kept["rows"], tuple(found))
         except (ValueError, KeyError, TypeError, AttributeError):
             path.unlink(missing_ok=True)
     rows, found = {}, []
     with engine.in_zone(settings.time_zone):
+        numbered = {table: _whole_keys(engine, table, frame) for table, frame in raw.items()}
+        _number(raw, numbered)
         for table, frame in raw.items():
             others = {other: expr for other, expr in raw.items() if other != table}
             try:
@@ -419,9 +430,26 @@ def _checked(engine: Engine, raw: dict[str, ir.Table], settings: Settings, cache
             found += more
     report = Findings(rows, tuple(found))
     if path is not None and not report.violations:
+        kept = {"rows": rows, "found": [asdict(finding) for finding in found], "numbered": numbered}
         with replacing(path) as unfinished:
-            unfinished.write_text(json.dumps({"rows": rows, "found": [asdict(f) for f in found]}), "utf-8")
+            unfinished.write_text(json.dumps(kept), "utf-8")
     return report
+
+
+def _whole_keys(engine: Engine, table: str, frame: ir.Table) -> list[str]:
+    """The text columns of kind key that hold whole numbers only, without leading noughts."""
+    keys = [c.name for c in TABLES[table].columns if c.kind == "key" and c.name in frame.columns]
+    texts = [name for name in keys if frame[name].type().is_string()]
+    if not texts:
+        return []
+    others = {name: (~frame[name].re_search(r"^(0|[1-9][0-9]{0,17})$")).sum().fill_null(0) for name in texts}
+    counts = engine.fetch(frame.aggregate(**others)).iloc[0]
+    return [name for name in texts if counts[name] == 0]
+
+
+def _number(raw: dict[str, ir.Table], numbered: Mapping[str, Sequence[str]]) -> None:
+    for table, names in numbered.items():
+        raw[table] = raw[table].mutate(**{name: raw[table][name].cast("int64") for name in names})
 
 
 def _digest(*parts: object) -> str:

@@ -259,10 +259,13 @@ def test_a_warning_is_shown_without_the_path_of_the_file_that_raised_it() -> Non
     assert "/home/me" not in written
 
 
-def test_a_number_stays_with_its_unit_and_can_be_searched() -> None:
-    assert 'is <span class="one">97.0 %</span> (<span class="one">n = 15,000</span>)' in markdown(
-        "It is 97.0 % (n = 15,000)"
-    )
+@pytest.mark.parametrize("space", [" ", "\xa0"])
+def test_a_number_stays_with_its_unit_and_is_found_by_a_search(space: str) -> None:
+    shown = 'is <span class="one">97.0 %</span> (<span class="one">n = 15,000</span>)'
+    assert shown in markdown(f"It is 97.0{space}% (n = 15,000)")
+    assert "<td>97.0 %</td>" in Cleaner(
+        f"<table><tr><td>97.0{space}%</td><td>a</td></tr></table>"
+    ).html.replace(' class="number"', "")
 
 
 def test_a_markdown_table_without_heads_has_no_empty_heading_cells() -> None:
