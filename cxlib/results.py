@@ -103,6 +103,8 @@ def show(table: pd.DataFrame, rows: int = 12, shares: tuple[str, ...] = ()) -> s
         notes.append(f"{len(table) - len(kept)} rows on fewer than {minimum()} are not shown")
     if len(kept) > rows:
         notes.append(f"the first {rows} of {len(kept)} rows; .table() has them all")
+    if table.empty:
+        return '<p class="table-note">Nothing to show.</p>'
     shown = readable(kept.head(rows), shares)
     numeric = {name: name not in table or pd.api.types.is_numeric_dtype(table[name]) for name in shown}
     body = "".join(

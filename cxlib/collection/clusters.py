@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from cxlib import stats
-from cxlib.results import Claim, Result
+from cxlib.results import Claim, Result, bundle
 from cxlib.stats import Clustered
 
 EVERYWHERE = "(all)"
@@ -28,11 +28,13 @@ PERSON = "person_"  # the names of our own columns end in _, so that no study's 
 class Counts(Result):
     """A table of things counted in full, or of rates with their interval.
 
-    `frame`: keys, estimate, low, high, n, then further columns; `said`: its sentence.
+    `frame`: keys, estimate, low, high, n, then further columns; `said`: its sentence; `shares`: the
+    columns that are shares.
     """
 
     frame: pd.DataFrame = field(repr=False)
     said: str = ""
+    shares: tuple[str, ...] = ("estimate",)
 
     def table(self) -> pd.DataFrame:
         """The whole table."""
@@ -41,6 +43,9 @@ class Counts(Result):
     def claim(self) -> Claim:
         """The sentence."""
         return Claim(self.said)
+
+    def _repr_mimebundle_(self, **kwargs: object) -> dict[str, str]:
+        return bundle(self.table(), shares=self.shares)
 
 
 def sums(rows: ir.Table, values: Mapping[str, ir.Value], by: Sequence[str] = ()) -> ir.Table:

