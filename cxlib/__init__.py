@@ -1,8 +1,8 @@
 """From raw customer touchpoints to a revenue decision, with an interval on every number.
 
-    import cxlib as cx
-    study = cx.open_study("demo")
-    cx.journeys.funnel(study)
+import cxlib as cx
+study = cx.open_study("demo")
+cx.journeys.funnel(study)
 """
 
 from __future__ import annotations

@@ -131,20 +131,13 @@ def _about(study: Study) -> tuple[About, set[str]]:
     has = set(study.tables) | {f"{table}.{column}" for table in study.tables for column in study.given[table]}
     if study.truths:
         has.add("truth")
-    if study.has("touchpoints") and _has_conversions(study):
-        has.add("conversion")
+    if study.has("touchpoints"):
+        from cxlib.journeys import purchases
+
+        has |= {"conversion"} if purchases(study) else set()
     rows = ", ".join(f"{table} {count:,}" for table, count in study.findings.rows.items())
     provenance = {label: text for label, text in study.provenance.items() if label != "cxlib"}
     return About(study.name, study.title, {**provenance, "rows": rows}), has
-
-
-def _has_conversions(study: Study) -> bool:
-    from cxlib.journeys import conversions
-
-    try:
-        return bool(conversions(study))
-    except CxError:
-        return False
 
 
 def _file_name(name: str) -> str:

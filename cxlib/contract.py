@@ -620,7 +620,7 @@ def _text_rules(column: Column, given: Any) -> Iterator[_Rule]:
         yield _Rule(column.name, "written as a decimal number", advice, broken=spoilt)
     if column.kind in ("id", "key") or column.name in ("touchpoint", "channel", "question", "currency"):
         outside = given.startswith(" ") | given.endswith(" ")
-        yield _Rule(column.name, "begins or ends with a blank", "Trim it.", broken=outside)
+        yield _Rule(column.name, "begins or ends with a blank", "Trim the values.", broken=outside)
     if column.name == "currency":
         yield _Rule("currency", "not an ISO 4217 code", "Write three capitals, such as EUR.",
                     broken=(given != "") & ~given.re_search(CURRENCY))  # fmt: skip

@@ -71,7 +71,7 @@ class Summary:
         return "\n".join(self.lines)
 
 
-def bundle(table: pd.DataFrame, rows: int = 12, shares: tuple[str, ...] = ()) -> dict[str, str]:
+def bundle(table: pd.DataFrame, rows: int = 20, shares: tuple[str, ...] = ()) -> dict[str, str]:
     """What a notebook shows of a table: HTML, text and CSV, all with small cells suppressed."""
     kept = visible(table)
     text = readable(kept.head(rows), shares).map(lambda cell: "-" if cell is None else str(cell))
@@ -91,7 +91,7 @@ def visible(table: pd.DataFrame) -> pd.DataFrame:
     return table[kept]
 
 
-def show(table: pd.DataFrame, rows: int = 12, shares: tuple[str, ...] = ()) -> str:
+def show(table: pd.DataFrame, rows: int = 20, shares: tuple[str, ...] = ()) -> str:
     """HTML of a result's table: at most `rows` rows, escaped, small cells suppressed, and said so.
 
     >>> "script&gt;" in show(pd.DataFrame({"comment": ["<script>"], "n": [50]}))
@@ -170,7 +170,7 @@ def _said(value: object, share: bool = False) -> str | None:
     if isinstance(value, (float, np.floating)):
         return percent(float(value)) if share else number(float(value))
     if isinstance(value, pd.Timestamp):
-        return value.strftime("%Y-%m-%d") if value == value.normalize() else value.strftime("%Y-%m-%d %H:%M")
+        return value.strftime("%Y-%m-%d")
     return str(value)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -21,7 +21,7 @@ from scipy import special
 from scipy import stats as distributions
 
 from cxlib.errors import CxLookupError, CxValueError
-from cxlib.results import Claim, Result, number, percent
+from cxlib.results import Claim, Result, bundle, number, percent
 
 FOLDS = 50
 """Customer folds; a fold is part of a person's key (see the log), so it never depends on order."""
@@ -375,6 +375,44 @@ class Score(Result):
             largest = number(float(self.cells.loc[~self.cells["found"], "truth"].abs().max()))
             text += f"; {self.missing} cells of the truth were not found, the largest {largest}"
         return Claim(text[0].upper() + text[1:] + ".")
+
+
+@dataclass(frozen=True)
+class Scoreboard(Result):
+    """Several results beside the truth: one row a result.
+
+    `frame`: result, estimate (share of the scored intervals that hold the truth), n (intervals scored),
+    mean_error (mean absolute error over all cells, in the result's unit).
+    """
+
+    frame: pd.DataFrame = field(repr=False)
+
+    def table(self) -> pd.DataFrame:
+        """One row a result."""
+        return self.frame
+
+    def _repr_mimebundle_(self, **kwargs: object) -> dict[str, str]:
+        # Intervals are counted here, not customers: nothing is suppressed.
+        shown = self.frame.rename(columns={"estimate": "hold_the_truth", "n": "intervals"})
+        return bundle(shown, shares=("hold_the_truth",))
+
+    def claim(self) -> Claim:
+        """How many intervals hold the truth in all."""
+        held, n = int((self.frame["estimate"] * self.frame["n"]).round().sum()), int(self.frame["n"].sum())
+        return Claim(f"{held} of {n} intervals hold the planted truth, where 19 in 20 should on clean data.")
+
+
+def scoreboard(tables: Mapping[str, pd.DataFrame], truth: Callable[[str], pd.DataFrame]) -> Scoreboard:
+    """Score each named table against `truth(name)`; a study's own `truth` serves.
+
+    >>> table = pd.DataFrame({"step": [1, 2], "estimate": [.5, .2], "low": [.4, .1], "high": [.6, .3]})
+    >>> board = scoreboard({"funnel": table}, lambda name: pd.DataFrame({"step": [1, 2], "truth": [.45, .35]}))
+    >>> board.table().round(3).iloc[0].tolist()
+    ['funnel', 0.5, 2, 0.1]
+    """
+    scores = {name: score(table, truth(name)) for name, table in tables.items()}
+    rows = [(name, one.coverage, one.scored, one.error) for name, one in scores.items()]
+    return Scoreboard(pd.DataFrame(rows, columns=["result", "estimate", "n", "mean_error"]))
 
 
 def score(table: pd.DataFrame, truth: pd.DataFrame) -> Score:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from cxlib.collection.clusters import Counts
 from cxlib.contract import TABLES
 from cxlib.errors import CxLookupError, did_you_mean
 from cxlib.results import Claim, Result, Summary
@@ -108,23 +109,24 @@ def asked(study: Study) -> list[str]:
     return first + sorted(set(known) - set(first))
 
 
-def columns(table: str) -> pd.DataFrame:
-    """The contract of one table: column, required, kind, meaning, allowed values.
+def columns(table: str) -> Counts:
+    """The contract of one table: column, required or optional, kind, meaning, allowed values.
 
-    >>> columns("catalog")["column"].tolist()[:3]
+    >>> columns("catalog").table()["column"].tolist()[:3]
     ['touchpoint', 'channel', 'stage']
     """
     if table not in TABLES:
         raise CxLookupError(
             f"The contract has no table `{table}`.{did_you_mean(table, TABLES)} It has: {', '.join(TABLES)}."
         )
-    return pd.DataFrame(
+    frame = pd.DataFrame(
         [
             (c.name, "required" if c.required else "optional", c.kind, c.meaning, ", ".join(c.allowed))
             for c in TABLES[table].columns
         ],
         columns=["column", "needed", "kind", "meaning", "allowed"],
     )
+    return Counts(frame, f"{table}: {TABLES[table].row}.", ())
 
 
 def _and(parts: list[str]) -> str:

@@ -23,9 +23,7 @@ def summary(study: Study) -> Summary:
         issues = found.issues.table().sort_values("estimate", ascending=False)
         if len(issues) and issues["estimate"].iloc[0] > 0.005:
             worst = issues.iloc[0]
-            advice.append(
-                f"mend {nice(worst.iloc[0])} ({percent(worst['estimate'])} of events) at its source"
-            )
+            advice.append(f"find where {worst['check']} come from ({percent(worst['estimate'])} of events)")
     if study.has("surveys"):
         for question in ("nps", "csat"):
             try:

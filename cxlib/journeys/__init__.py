@@ -1,7 +1,7 @@
 """How customers travel: transitions, steps, switches, funnels, drop-off and attribution, counted on the log."""
 
 from cxlib.journeys import plots
-from cxlib.journeys.attribution import Attribution, conversions, heuristics, markov, shapley
+from cxlib.journeys.attribution import Attribution, conversions, heuristics, markov, purchases, shapley
 from cxlib.journeys.counts import (
     DropOff,
     Steps,
@@ -28,6 +28,7 @@ __all__ = [
     "heuristics",
     "markov",
     "plots",
+    "purchases",
     "shapley",
     "steps",
     "summary",

@@ -199,6 +199,14 @@ def conversions(study: Study, named: Iterable[str] | None = None) -> tuple[str, 
     return chosen
 
 
+def purchases(study: Study) -> tuple[str, ...]:
+    """The conversions, or none where the study does not say which touchpoints they are."""
+    try:
+        return conversions(study)
+    except CxLookupError:
+        return ()
+
+
 # Markov chains
 
 

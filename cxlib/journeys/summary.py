@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cxlib.errors import CxError
-from cxlib.journeys.attribution import conversions, markov, shapley
+from cxlib.journeys.attribution import markov, purchases, shapley
 from cxlib.journeys.counts import drop_off, switches
 from cxlib.journeys.funnels import funnel
 from cxlib.results import Summary, nice, percent, visible
@@ -18,10 +18,7 @@ def summary(study: Study) -> Summary:
     """How far customers get, where they stop, how they change channel, what earns its keep, what next."""
     far = funnel(study)
     lines = [str(far.claim())]
-    try:
-        bought = conversions(study)
-    except CxError:
-        bought = ()
+    bought = purchases(study)
     exits = visible(drop_off(study).table())
     lost = exits[~exits["touchpoint"].isin(bought)].sort_values("count", ascending=False)
     if not lost.empty:

@@ -77,7 +77,8 @@ class Engine:
             return _duckdb_micros(ts.cast("timestamp(6)"))
         if self.name == "pyspark":
             return _spark_micros(ts.cast("timestamp('UTC')"))
-        return ts.epoch_seconds() * 1_000_000 + ts.microsecond()
+        # Of whole seconds: some engines count their fraction in, as others do not.
+        return ts.truncate("s").epoch_seconds().cast("int64") * 1_000_000 + ts.microsecond()
 
     def keep(self, expr: ir.Table, path: Path | None = None) -> ir.Table:
         """Compute a table once; on DuckDB into the Parquet file `path` (temporary file, then rename)."""

@@ -12,12 +12,13 @@ True
 
 from __future__ import annotations
 
+import hashlib
 import os
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
-import pooch
+import platformdirs
 
 from cxlib.errors import DataUnavailable, did_you_mean
 
@@ -69,7 +70,7 @@ def files(name: str) -> tuple[DataFile, ...]:
 
 def where() -> Path:
     """The folder that downloads are kept in: `CXLIB_CACHE`, else this user's cache folder."""
-    return Path(os.environ.get("CXLIB_CACHE") or pooch.os_cache("cxlib"))
+    return Path(os.environ.get("CXLIB_CACHE") or platformdirs.user_cache_dir("cxlib"))
 
 
 def fetch(name: str, progress: bool = False) -> dict[str, Path]:
@@ -112,8 +113,10 @@ def _from_mirror(entry: DataFile, mirror: Path) -> Path:
 
 def _download(entry: DataFile, progress: bool) -> Path:
     path = where() / entry.name
-    if path.is_file() and pooch.file_hash(str(path)) == entry.sha256:
+    if path.is_file() and _sha256(path) == entry.sha256:
         return path
+    import pooch  # only where something is downloaded: it brings a progress bar that warns in notebooks
+
     # Beside its place, then renamed: nobody ever sees half a file, nor one that failed its check.
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     get = pooch.HTTPDownloader(progressbar=progress, timeout=TIMEOUT)
@@ -136,12 +139,17 @@ def _download(entry: DataFile, progress: bool) -> Path:
 
 
 def _check(entry: DataFile, path: Path, advice: str) -> None:
-    size, sha256 = path.stat().st_size, pooch.file_hash(str(path))
+    size, sha256 = path.stat().st_size, _sha256(path)
     if sha256 != entry.sha256:
         raise DataUnavailable(
             f"{entry.name} is not the file the registry names: expected sha256 {entry.sha256} "
             f"({entry.bytes:,} bytes), found {sha256} ({size:,} bytes). {advice}"
         )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _by_hand(entry: DataFile, path: Path) -> str:

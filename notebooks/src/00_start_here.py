@@ -52,8 +52,7 @@ cx.collection.contents(study)
 # Then `cx check mine` lists everything that breaks the contract, each with how many rows, three examples and what to do, and `cx report mine` runs the walk. In a notebook, change the parameters cell to `STUDY = "mine"`.
 
 # %%
-contract = cx.collection.columns("touchpoints")
-contract
+cx.collection.columns("touchpoints")
 
 # %% [markdown]
 # > **Read this:** only `event_id`, `ts`, `touchpoint` and one of the two ids are required in `touchpoints`; the rest opens further sections.

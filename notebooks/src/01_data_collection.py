@@ -78,11 +78,12 @@ quality.issues.claim()
 # Orders that came with a status, a promised and a delivered time. Lateness depends on what is compared: by timestamp an order is late a second after the promised moment; by calendar day any hour of that day is in time. Both are shown, because companies quote whichever suits them.
 
 # %%
-promises = cx.collection.promises(study)
+known = study.has("orders", "status", "promised_ts", "delivered_ts")
+promises = cx.collection.promises(study) if known else None
 promises
 
 # %% tags=["claim"]
-promises.claim()
+promises.claim() if known else "This study's orders do not say what was promised."
 
 # %% [markdown]
 # > **Read this:** the share delivered is of all orders, the shares late are of delivered orders that have both times.

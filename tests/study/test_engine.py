@@ -25,7 +25,9 @@ def test_rows_that_leave_are_counted(events: Events) -> None:
 
 
 def test_times_are_integer_microseconds_before_and_after_1970() -> None:
-    moments = pd.to_datetime(["1969-12-31T23:59:59.999999", "1970-01-01", "2026-01-05T10:00:00.123456"])
+    moments = pd.to_datetime(
+        ["1969-12-31T23:59:59.999999", "1970-01-01", "2026-01-05T10:00:00.123456"], format="ISO8601"
+    )
     engine, tables = memory({"t": pd.DataFrame({"ts": moments})})
     micros = engine.fetch(tables["t"].select(at=engine.micros(tables["t"].ts)))["at"]
     assert micros.tolist() == [-1, 0, 1767607200123456]
@@ -55,10 +57,15 @@ def test_a_kept_table_is_a_file_or_a_table_and_the_same_rows(tmp_path: Path, eve
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "file.txt"
     path.write_text("old")
-    with pytest.raises(ZeroDivisionError), replacing(path) as unfinished:
-        unfinished.write_text("half")
-        assert path.read_text() == "old"
-        raise ZeroDivisionError
+
+    def fails() -> None:
+        with replacing(path) as unfinished:
+            unfinished.write_text("half")
+            assert path.read_text() == "old"
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fails()
     assert path.read_text() == "old"
     with replacing(path) as unfinished:
         unfinished.write_text("new")
@@ -94,9 +101,14 @@ def test_a_time_zone_holds_within_its_block_only(events: Events) -> None:
     engine = embedded()
     now = lambda: engine.con.raw_sql("SELECT current_setting('TimeZone')").fetchone()[0]  # noqa: E731
     assert now() == "UTC"
-    with pytest.raises(ZeroDivisionError), engine.in_zone("Europe/Rome"):
-        assert now() == "Europe/Rome"
-        raise ZeroDivisionError
+
+    def fails() -> None:
+        with engine.in_zone("Europe/Rome"):
+            assert now() == "Europe/Rome"
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fails()
     assert now() == "UTC"
 
 
