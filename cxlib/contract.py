@@ -175,7 +175,7 @@ _TABLES = (
             _c("response_id", "id", "the response the answer belongs to", required=True),
             _c("customer_id", "id", "who answered", refers="customers"),
             _c("ts", "time", "when, UTC", required=True),
-            _c("touchpoint", "text", "what was asked about"),
+            _c("touchpoint", "text", "what was asked about", refers="catalog"),
             _c("stage", "text", "the stage asked about", allowed=STAGES),
             _c("question", "text", "nps, csat, ces or an item's name", required=True),
             _c("score", "number", "the answer; empty where not answered"),
@@ -613,11 +613,12 @@ def _text_rules(column: Column, given: Any) -> Iterator[_Rule]:
     """Text that is not what it seems: names that differ by a blank, ids that have been floats."""
     if column.kind in ("id", "key"):
         # The cheap test first; GA's 123.456 ids must pass, and so must hashes such as 12e5.
-        spoilt = (given.endswith(".0") | given.contains("E+")) & given.re_search(
-            r"^-?\d+(\.0|(\.\d+)?E\+\d+)$"
+        decimal = given.endswith(".0") | given.contains("E+")
+        spoilt = decimal & given.re_search(r"^-?\d+(\.0|(\.\d+)?E\+\d+)$") | given.isin(
+            ["True", "False", "true", "false"]
         )
         advice = "Export ids as text: as numbers they lose digits."
-        yield _Rule(column.name, "written as a decimal number", advice, broken=spoilt)
+        yield _Rule(column.name, "a decimal number or true/false, not an id", advice, broken=spoilt)
     if column.kind in ("id", "key") or column.name in ("touchpoint", "channel", "question", "currency"):
         outside = given.startswith(" ") | given.endswith(" ")
         yield _Rule(column.name, "begins or ends with a blank", "Trim the values.", broken=outside)
@@ -648,7 +649,7 @@ def _unreadable(column: Column, given: Any, settings: Settings) -> tuple[str, st
 def _orphans(both: ir.Table, table: Table, name: str, parent: str, raw: ir.Table) -> Iterator[_Rule]:
     value: Any = both[name]
     unknown = value.notnull() & both[f"{name}__known"].isnull()
-    if parent == "catalog":
+    if table.name == "touchpoints" and parent == "catalog":
         own = [both[c].notnull() for c in ("channel", "stage") if c in raw.columns]
         if len(own) == 2:
             unknown = unknown & ~(own[0] & own[1])

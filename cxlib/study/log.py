@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 GAP = "30 min"
 FOLDS = 50
 CODED = ("touchpoint", "channel", "stage", "initiated")
+OWN = ("event", "person", "fold", "at", "previous", "next", "step", "gap", "session")
 NAMED = ["touchpoint", "channel", "stage", "initiated_by"]
 END = "(end)"
 
@@ -108,6 +109,8 @@ def build_log(study: Study, gap: str = GAP, carry: tuple[str, ...] = ()) -> Log:
     if unknown:
         has = ", ".join(study.table("touchpoints").columns)
         raise CxLookupError(f"touchpoints has no column `{', '.join(unknown)}` to carry; it has: {has}.")
+    if taken := [name for name in carry if name in (*CODED, *OWN)]:
+        raise CxValueError(f"The log has a column `{taken[0]}` of its own; rename the study's before carrying it.")
     paths = _paths(study, gap, carry)
     kept = _kept(study, paths)
     if kept is not None:
@@ -264,22 +267,43 @@ def _coded(
     session = ["session_id"] if study.has("touchpoints", "session_id") else []
     wanted = ["event_id", "ts", *given, *session]
     wanted += [name for name in carry if name not in wanted]
-    names = [name for name in ("customer_id", "anonymous_id") if name in ids.columns]
-    who = ids.join(persons, "key").select(
-        "person", "fold", "first", **{f"{name}_of": ids[name] for name in names}
-    )
-    same = [events[name].identical_to(who[f"{name}_of"]) for name in names]
-    people = events.join(who, same).select(*wanted, "person", "fold", "first")
-    small = coding.rename(columns={name: f"{name}_name" for name in given})
-    codes = ibis.memtable(small[[f"{name}_name" for name in given] + [f"{name}_code" for name in CODED]])
-    # The touchpoint is never null; leaving it alone keeps the join fast.
-    match = [
-        (people[n] if n == "touchpoint" else people[n].fill_null("")) == codes[f"{n}_name"] for n in given
-    ]
-    joined = people.join(codes, match).select(*people.columns, *(f"{name}_code" for name in CODED))
-    return joined.mutate(
-        at=study.engine.micros(joined.ts), **{name: joined[f"{name}_code"] for name in CODED}
-    )
+    people = _with_person(events, ids.join(persons, "key").select(*ids.columns, "person", "fold", "first"), wanted)
+    # The touchpoint is never null and the two initiators are few: leaving both alone keeps the join fast.
+    keys = [name for name in given if name != "initiated_by"]
+    joined_codes = [f"{name}_code" for name in CODED if name != "initiated"]
+    small = coding[[*keys, *joined_codes]].drop_duplicates()
+    codes = ibis.memtable(small.rename(columns={name: f"{name}_name" for name in keys}))
+    match = [(people[n] if n == "touchpoint" else people[n].fill_null("")) == codes[f"{n}_name"] for n in keys]
+    joined = people.join(codes, match).select(*people.columns, *joined_codes)
+    initiators = coding[["initiated_by", "initiated_code"]].drop_duplicates()
+    initiators = initiators[initiators["initiated_code"] >= 0]
+    initiated = ibis.literal(-1, "int16")
+    if len(initiators):
+        branches = [(joined["initiated_by"] == name, code) for name, code in initiators.itertuples(index=False)]
+        initiated = ibis.cases(*branches, else_=-1).cast("int16")
+    named = {name: joined[f"{name}_code"] for name in CODED if name != "initiated"}
+    return joined.mutate(at=study.engine.micros(joined.ts), initiated=initiated, **named)
+
+
+def _with_person(events: ir.Table, who: ir.Table, wanted: list[str]) -> ir.Table:
+    """Events with person, fold and first.
+
+    One id decides: the customer_id, else the anonymous_id. The same text may be both, so which of the
+    two it is takes part in the match.
+    """
+    names = [name for name in ("customer_id", "anonymous_id") if name in who.columns]
+
+    def own(table: ir.Table) -> tuple[Any, Any]:
+        ids = [table[name].nullif("") for name in names]
+        return (ids[0].notnull() if "customer_id" in names else ibis.literal(False)), ibis.coalesce(*ids)
+
+    known, id_ = own(who)
+    who = who.select("person", "fold", "first", known_=known, id_=id_).distinct()
+    # Only what is wanted: a study's further columns may be called `person` too.
+    events = events.select(*dict.fromkeys([*wanted, *names]))
+    known, id_ = own(events)
+    joined = events.join(who, [id_ == who["id_"], known == who["known_"]])
+    return joined.select(*wanted, "person", "fold", "first")
 
 
 def _passed(coded: ir.Table, carry: tuple[str, ...]) -> ir.Table:
@@ -289,6 +313,7 @@ def _passed(coded: ir.Table, carry: tuple[str, ...]) -> ir.Table:
     return coded.select(
         "person", "fold", "at", *CODED, *carry,
         *(["session_id"] if "session_id" in coded.columns and "session_id" not in carry else []),
+        **({"named_before": coded.session_id.lag().over(window).notnull()} if "session_id" in coded.columns else {}),
         event=place + coded["first"],
         previous=coded.touchpoint.lag().over(window).fill_null(-1).cast("int16"),
         next=coded.touchpoint.lead().over(window).fill_null(-1).cast("int16"),
@@ -302,8 +327,7 @@ def _with_sessions(passed: ir.Table, pause: int, carry: tuple[str, ...]) -> ir.T
     window = ibis.window(group_by="person", order_by="event", preceding=None, following=0)
     starts = (passed.gap < 0) | (passed.gap > pause)
     if "session_id" in passed.columns:
-        before = ibis.window(group_by="person", order_by="event")
-        starts = starts | (passed.session_id.lag().over(before).notnull() & passed.session_id.isnull())
+        starts = starts | (passed.named_before & passed.session_id.isnull())
     # Not `last()`, which would be cheaper: ibis skips nulls in it on Spark, and does not on DuckDB.
     session = starts.ifelse(passed.event, ibis.null("int64")).max().over(window)
     if "session_id" in passed.columns:

@@ -8,7 +8,8 @@ import html
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -419,14 +420,15 @@ def _checked(engine: Engine, raw: dict[str, ir.Table], settings: Settings, cache
             path.unlink(missing_ok=True)
     rows, found = {}, []
     with engine.in_zone(settings.time_zone):
-        numbered = {table: _whole_keys(engine, table, frame) for table, frame in raw.items()}
+        numbered = {}
+        for table, frame in raw.items():
+            with _naming(table):
+                numbered[table] = _whole_keys(engine, table, frame)
         _number(raw, numbered)
         for table, frame in raw.items():
             others = {other: expr for other, expr in raw.items() if other != table}
-            try:
+            with _naming(table):
                 rows[table], more = findings(frame, TABLES[table], settings, others, engine.fetch)
-            except CxValueError as error:
-                raise CxValueError(f"{table}: {error}") from error
             found += more
     report = Findings(rows, tuple(found))
     if path is not None and not report.violations:
@@ -434,6 +436,15 @@ def _checked(engine: Engine, raw: dict[str, ir.Table], settings: Settings, cache
         with replacing(path) as unfinished:
             unfinished.write_text(json.dumps(kept), "utf-8")
     return report
+
+
+@contextmanager
+def _naming(table: str) -> Iterator[None]:
+    """Says which table an error on reading is about."""
+    try:
+        yield
+    except CxValueError as error:
+        raise CxValueError(f"{table}: {error}") from error
 
 
 def _whole_keys(engine: Engine, table: str, frame: ir.Table) -> list[str]:

@@ -443,7 +443,7 @@ def test_ids_stored_as_floats_or_flags_are_a_violation(
 
 def test_ids_that_were_floats_before_they_were_text_are_a_violation(folder: Folder, events: Events) -> None:
     ids = ["1.23457E+11", "12.0", "1234567.1609459200"]
-    refused(folder({"touchpoints.csv": events(customer_id=ids)}), "2 rows: written as a decimal number")
+    refused(folder({"touchpoints.csv": events(customer_id=ids)}), "2 rows: a decimal number")
 
 
 def test_ids_with_a_blank_at_an_end_are_a_violation_in_parquet(folder: Folder, events: Events) -> None:

@@ -29,7 +29,10 @@ from cxlib.errors import CxError
 
 SEED = int(os.environ.get("CXLIB_SEED", "0"))
 EXAMPLES = int(os.environ.get("CXLIB_EXAMPLES", "200"))
-TOGETHER = {"touchpoints": ("touchpoints", "catalog", "identities"), "surveys": ("surveys",)}
+TOGETHER = {
+    "touchpoints": ("touchpoints", "catalog", "identities", "customers"),
+    "surveys": ("surveys", "catalog"),
+}
 Frames = dict[str, pd.DataFrame]
 Texts = dict[str, bytes]
 # Columns whose values decide who is who: emptying one is another history, not a corruption.
@@ -233,6 +236,8 @@ def test_a_violation_is_found_or_the_figures_are_unchanged(
     name = names[place % len(names)]
     spoilt = spoil(frames[table], name, np.random.default_rng(seed))
     note(f"{spoil.__name__} {table}.{name} in {kind}")
+    if kind == "csv" and spoil is retyped and spoilt[name].map(lambda value: isinstance(value, list)).any():
+        return  # a list has no form in CSV
     files: dict[str, Any] = {other: frames[other] for other in TOGETHER[figure]} | {table: spoilt}
     try:
         folder = written(files, kind)
@@ -240,11 +245,14 @@ def test_a_violation_is_found_or_the_figures_are_unchanged(
         return
     try:
         ours = FIGURES[figure](folder)
+        found = cx.check(folder).warnings
     except CxError:
         return
     finally:
         shutil.rmtree(folder)
         shutil.rmtree(Path(os.environ["CXLIB_CACHE"]) / "results", ignore_errors=True)
+    if any(finding.column == name for finding in found):
+        return
     expected = right(figure, kind)
     if figure == "surveys" and name == "touchpoint" and len(ours) < len(expected):
         expected = expected[expected["touchpoint"].isin(ours["touchpoint"])]  # fewer groups, not other ones

@@ -97,7 +97,7 @@ def utf8(values: pd.Series) -> pd.Series:
 @pytest.mark.parametrize("sessions", [False, True])
 @given(data=st.data(), gap=st.sampled_from(["30 min", "1 h"]))
 @settings(
-    max_examples=12,
+    max_examples=8,
     deadline=None,
     derandomize=True,
     phases=[Phase.generate],
