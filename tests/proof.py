@@ -159,7 +159,11 @@ def walk_draw(seed: int, faults: bool = False) -> pd.DataFrame:
         "markov": effects,
         "nps": cx.collection.scores(study, "nps").table(),
     }
-    return pd.concat([_against(name, table, world.truth(name)) for name, table in tables.items()])
+    truths = {name: world.truth(name) for name in tables}
+    # Everybody at the first step is at the first step: no interval can miss that, so it is not counted.
+    for frames in (tables, truths):
+        frames["funnel"] = frames["funnel"].query("step > 1")
+    return pd.concat([_against(name, table, truths[name]) for name, table in tables.items()])
 
 
 def _against(result: str, table: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
