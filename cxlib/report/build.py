@@ -51,13 +51,15 @@ def build(
     """
     chosen = _choose(list(notebooks), only)
     fitted = {path.stem: fit(nbformat.read(path, 4), has) for path in chosen}
+    whole = tuple(str(part) for book, parts in fitted.values() if not book.cells for part in parts)
+    fitted = {name: fit for name, fit in fitted.items() if fit[0].cells}
     for name, (book, _) in fitted.items():
         run.set_parameters(name, book, parameters or {})
     pages = [
         html.page(name, executed, about, brief=brief, left_out=fitted[name][1])
         for name, executed in _executed({name: book for name, (book, _) in fitted.items()}, quiet)
     ]
-    return _write(pages, about, out, brief=brief, keep=only is not None)
+    return _write(pages, whole, about, out, brief=brief, keep=only is not None)
 
 
 def store(notebooks: Path, has: Collection[str], *, quiet: bool = False) -> list[Path]:
@@ -96,7 +98,9 @@ def _choose(notebooks: list[Path], only: str | None) -> list[Path]:
     return chosen
 
 
-def _write(pages: list[Page], about: About, out: Path, *, brief: bool, keep: bool) -> Built:
+def _write(
+    pages: list[Page], whole: tuple[str, ...], about: About, out: Path, *, brief: bool, keep: bool
+) -> Built:
     """Each file replaced whole, the index last; pages that no longer belong are taken away."""
     old = _ledger(out)
     stamp = {"study": asdict(about), "brief": brief}
@@ -113,8 +117,8 @@ def _write(pages: list[Page], about: About, out: Path, *, brief: bool, keep: boo
             (out / f"{entry['name']}.html").unlink(missing_ok=True)
     entries = [{key: value for key, value in asdict(page).items() if key != "html"} for page in shown]
     write(out / LEDGER, json.dumps({"stamp": stamp, "pages": entries}, indent=1))
-    write(out / "index.html", html.index(shown, about))
-    left_out = tuple(f"{page.name}: {part}" for page in pages for part in page.left_out)
+    write(out / "index.html", html.index(shown, about, whole))
+    left_out = whole + tuple(f"{page.name}: {part}" for page in pages for part in page.left_out)
     return Built(out / "index.html", tuple(out / page.file for page in pages), left_out)
 
 

@@ -127,10 +127,10 @@ def _code(cells: Sequence[NotebookNode]) -> str:
     return "\n\n".join(source for source in code if source.strip())
 
 
-def index(pages: Sequence[Page], about: About) -> str:
-    """The page over all pages: decision summaries, thumbnails, what was left out."""
+def index(pages: Sequence[Page], about: About, whole: Sequence[str] = ()) -> str:
+    """The page over all pages: decision summaries, thumbnails, what was left out (`whole`: chapters)."""
     template = _exporter().environment.get_template("overview.html.j2")
-    return str(template.render(pages=pages, about=about))
+    return str(template.render(pages=pages, about=about, whole=whole))
 
 
 def _outputs(cell: NotebookNode, made: Page, contents: Contents) -> Markup:

@@ -129,7 +129,7 @@ stars.claim()
 #
 # > **How this misleads:** scales have cultures and defaults. Do not compare a company's stars with another's.
 
-# %% [markdown] tags=["needs-surveys"]
+# %% [markdown] tags=["needs-surveys", "needs-touchpoints"]
 # ## Who answered, and who is silent?
 #
 # The share of the customers we were in contact with who answered anything, by what else is known of them. Where it differs, the score describes some customers more than others.

@@ -1,4 +1,4 @@
-# %% [markdown]
+# %% [markdown] tags=["needs-touchpoints"]
 # # How do customers travel, and where does it hurt?
 #
 # Every contact of every customer, in order, on one log. From it we count how far customers get, what follows what, where visits end, how people change channel, and which channels stand on the way to a purchase. Each number carries an interval that knows customers come back: fifty folds of customers, not fifty thousand independent clicks.
