@@ -110,7 +110,9 @@ def build_log(study: Study, gap: str = GAP, carry: tuple[str, ...] = ()) -> Log:
         has = ", ".join(study.table("touchpoints").columns)
         raise CxLookupError(f"touchpoints has no column `{', '.join(unknown)}` to carry; it has: {has}.")
     if taken := [name for name in carry if name in (*CODED, *OWN)]:
-        raise CxValueError(f"The log has a column `{taken[0]}` of its own; rename the study's before carrying it.")
+        raise CxValueError(
+            f"The log has a column `{taken[0]}` of its own; rename the study's before carrying it."
+        )
     paths = _paths(study, gap, carry)
     kept = _kept(study, paths)
     if kept is not None:
@@ -267,19 +269,25 @@ def _coded(
     session = ["session_id"] if study.has("touchpoints", "session_id") else []
     wanted = ["event_id", "ts", *given, *session]
     wanted += [name for name in carry if name not in wanted]
-    people = _with_person(events, ids.join(persons, "key").select(*ids.columns, "person", "fold", "first"), wanted)
+    people = _with_person(
+        events, ids.join(persons, "key").select(*ids.columns, "person", "fold", "first"), wanted
+    )
     # The touchpoint is never null and the two initiators are few: leaving both alone keeps the join fast.
     keys = [name for name in given if name != "initiated_by"]
     joined_codes = [f"{name}_code" for name in CODED if name != "initiated"]
     small = coding[[*keys, *joined_codes]].drop_duplicates()
     codes = ibis.memtable(small.rename(columns={name: f"{name}_name" for name in keys}))
-    match = [(people[n] if n == "touchpoint" else people[n].fill_null("")) == codes[f"{n}_name"] for n in keys]
+    match = [
+        (people[n] if n == "touchpoint" else people[n].fill_null("")) == codes[f"{n}_name"] for n in keys
+    ]
     joined = people.join(codes, match).select(*people.columns, *joined_codes)
     initiators = coding[["initiated_by", "initiated_code"]].drop_duplicates()
     initiators = initiators[initiators["initiated_code"] >= 0]
     initiated = ibis.literal(-1, "int16")
     if len(initiators):
-        branches = [(joined["initiated_by"] == name, code) for name, code in initiators.itertuples(index=False)]
+        branches = [
+            (joined["initiated_by"] == name, code) for name, code in initiators.itertuples(index=False)
+        ]
         initiated = ibis.cases(*branches, else_=-1).cast("int16")
     named = {name: joined[f"{name}_code"] for name in CODED if name != "initiated"}
     return joined.mutate(at=study.engine.micros(joined.ts), initiated=initiated, **named)

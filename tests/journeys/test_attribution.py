@@ -17,7 +17,9 @@ def frame(rows):
 def test_removal_effects_of_the_three_path_example():
     result = cx.journeys.markov(frame([("C1 > C2 > C3", 1, 0), ("C1", 0, 1), ("C2 > C3", 0, 1)]))
     assert result.removal_effects()["estimate"].tolist() == pytest.approx([1 / 2, 1, 1])
-    assert result.table().set_index("channel")["share"].to_dict() == pytest.approx({"C1": 0.2, "C2": 0.4, "C3": 0.4})
+    assert result.table().set_index("channel")["share"].to_dict() == pytest.approx(
+        {"C1": 0.2, "C2": 0.4, "C3": 0.4}
+    )
 
 
 def test_removal_effects_of_the_published_google_mailing_example():
@@ -25,7 +27,9 @@ def test_removal_effects_of_the_published_google_mailing_example():
     assert result.removal_effects().set_index("channel")["estimate"].to_dict() == pytest.approx(
         {"google": 3 / 4, "mailing": 1 / 2}
     )
-    assert result.table().set_index("channel")["share"].to_dict() == pytest.approx({"google": 0.6, "mailing": 0.4})
+    assert result.table().set_index("channel")["share"].to_dict() == pytest.approx(
+        {"google": 0.6, "mailing": 0.4}
+    )
 
 
 def test_shapley_of_the_published_worths():
@@ -52,7 +56,14 @@ EFFECT = {
 }  # fmt: skip
 FIRST = {"alpha": 6308, "iota": 4606, "eta": 3164, "beta": 2831, "theta": 1606, "lambda": 902}
 LAST = {"alpha": 8447, "eta": 4167, "iota": 3355, "lambda": 1207, "beta": 989, "theta": 653}
-LINEAR = {"alpha": 7574.719, "iota": 3857.096, "eta": 3539.951, "beta": 2083.500, "lambda": 1035.258, "theta": 1022.801}
+LINEAR = {
+    "alpha": 7574.719,
+    "iota": 3857.096,
+    "eta": 3539.951,
+    "beta": 2083.500,
+    "lambda": 1035.258,
+    "theta": 1022.801,
+}
 
 
 def test_public_paths_have_their_exact_removal_effects(public_paths):
@@ -74,7 +85,9 @@ def test_public_paths_have_their_heuristic_credits(public_paths):
 
 
 PATHS = st.lists(
-    st.tuples(st.lists(st.sampled_from("abcd"), min_size=1, max_size=5), st.integers(0, 4), st.integers(0, 4)),
+    st.tuples(
+        st.lists(st.sampled_from("abcd"), min_size=1, max_size=5), st.integers(0, 4), st.integers(0, 4)
+    ),
     min_size=1,
     max_size=8,
 ).filter(lambda rows: sum(won for _, won, _ in rows) > 0)
@@ -95,7 +108,9 @@ def test_credits_sum_to_the_conversions(rows):
 @given(PATHS)
 def test_self_loops_change_no_removal_effect(rows):
     collapsed = [([c for i, c in enumerate(p) if i == 0 or p[i - 1] != c], w, n) for p, w, n in rows]
-    a, b = (cx.journeys.markov(table_of(r)).removal_effects()["estimate"].to_numpy() for r in (rows, collapsed))
+    a, b = (
+        cx.journeys.markov(table_of(r)).removal_effects()["estimate"].to_numpy() for r in (rows, collapsed)
+    )
     assert a == pytest.approx(b, abs=1e-9)
 
 
@@ -114,7 +129,9 @@ def test_renaming_channels_changes_nothing_but_names(rows):
 def test_the_equal_split_is_the_shapley_value_of_conversions_within_sets(rows):
     sets = [(frozenset(path), won) for path, won, _ in rows]
     players = sorted(set().union(*(s for s, _ in sets)))
-    coalitions = [frozenset(p for i, p in enumerate(players) if k >> i & 1) for k in range(1, 2 ** len(players))]
+    coalitions = [
+        frozenset(p for i, p in enumerate(players) if k >> i & 1) for k in range(1, 2 ** len(players))
+    ]
     worths = {c: float(sum(won for s, won in sets if s <= c)) for c in coalitions}
     exact = cx.journeys.shapley(worths=worths).set_index("channel")["estimate"]
     split = cx.journeys.shapley(table_of(rows)).table().set_index("channel")["estimate"]
@@ -158,7 +175,9 @@ def test_multinomial_intervals_of_removal_effects_cover(base_seed):
     draw, held = np.random.default_rng(base_seed), []
     for _ in range(400):
         counts = draw.multinomial(800, np.concatenate([won, lost]))
-        table = cx.journeys.markov(frame(list(zip(paths, counts[:5], counts[5:], strict=True)))).removal_effects()
+        table = cx.journeys.markov(
+            frame(list(zip(paths, counts[:5], counts[5:], strict=True)))
+        ).removal_effects()
         held.append(((table["low"] <= truth) & (truth <= table["high"])).mean())
     # Three cells a draw are dependent: the draws are the units. Rejects only far outside 92 to 97 %.
     spread = 3.3 * np.std(held) / np.sqrt(len(held))

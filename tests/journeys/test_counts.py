@@ -21,7 +21,12 @@ CATALOG = pd.DataFrame(
 
 def study_of(paths: list[list[str]], pause: str = "1 min") -> Study:
     rows = [
-        (f"e{person:04d}-{place:04d}", f"c{person:04d}", pd.Timestamp("2026-01-05") + place * pd.Timedelta(pause), name)
+        (
+            f"e{person:04d}-{place:04d}",
+            f"c{person:04d}",
+            pd.Timestamp("2026-01-05") + place * pd.Timedelta(pause),
+            name,
+        )
         for person, path in enumerate(paths)
         for place, name in enumerate(path)
     ]
@@ -109,7 +114,8 @@ PATHS = st.lists(
 def test_counts_equal_the_plain_pandas_expression(paths):
     study = study_of(paths)
     frame = pd.DataFrame(
-        [(person, name) for person, path in enumerate(paths) for name in path], columns=["person", "touchpoint"]
+        [(person, name) for person, path in enumerate(paths) for name in path],
+        columns=["person", "touchpoint"],
     )
     frame["next"] = frame.groupby("person")["touchpoint"].shift(-1).fillna("(end)")
     frame["step"] = frame.groupby("person").cumcount() + 1
@@ -181,7 +187,13 @@ def test_a_longer_pause_makes_fewer_visits():
 
 
 def test_every_claim_is_a_sentence_on_any_study(documented):
-    for make in (cx.journeys.transitions, cx.journeys.steps, cx.journeys.switches, cx.journeys.drop_off, cx.journeys.funnel):
+    for make in (
+        cx.journeys.transitions,
+        cx.journeys.steps,
+        cx.journeys.switches,
+        cx.journeys.drop_off,
+        cx.journeys.funnel,
+    ):
         assert str(make(documented).claim()).endswith(".")
 
 

@@ -1,4 +1,3 @@
-# ruff: noqa: E501  (lines of data)
 """The Olist reader: published facts of the sample by plain pandas, and small files with known content."""
 
 from __future__ import annotations
