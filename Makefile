@@ -41,6 +41,7 @@ lab: $(READY)  ## open JupyterLab on the notebooks
 
 proof: $(READY)  ## the long simulations: can be stopped and resumed, writes reports/proof.html
 	@$(PY) -m tests.proof
+	@CXLIB_EXAMPLES=2000 $(PY) -m pytest -n $(JOBS) tests/study/test_corruptions.py
 
 format: $(READY)  ## format and sort
 	@$(VENV)/bin/ruff check --fix --quiet . ; $(VENV)/bin/ruff format .

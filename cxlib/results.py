@@ -99,8 +99,9 @@ def show(table: pd.DataFrame, rows: int = 20, shares: tuple[str, ...] = ()) -> s
     """
     kept = visible(table)
     notes = []
-    if len(kept) < len(table):
-        notes.append(f"{len(table) - len(kept)} rows on fewer than {minimum()} are not shown")
+    if hidden := len(table) - len(kept):
+        rest = "row that rests on fewer" if hidden == 1 else "rows that rest on fewer"
+        notes.append(f"{hidden} {rest} than {minimum()} not shown")
     if len(kept) > rows:
         notes.append(f"the first {rows} of {len(kept)} rows; .table() has them all")
     if table.empty:

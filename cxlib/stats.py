@@ -407,8 +407,9 @@ def scoreboard(tables: Mapping[str, pd.DataFrame], truth: Callable[[str], pd.Dat
 
     >>> table = pd.DataFrame({"step": [1, 2], "estimate": [.5, .2], "low": [.4, .1], "high": [.6, .3]})
     >>> board = scoreboard({"funnel": table}, lambda name: pd.DataFrame({"step": [1, 2], "truth": [.45, .35]}))
-    >>> board.table().round(3).iloc[0].tolist()
-    ['funnel', 0.5, 2, 0.1]
+    >>> print(board.table().round(3).to_string(index=False))
+    result  estimate  n  mean_error
+    funnel       0.5  2         0.1
     """
     scores = {name: score(table, truth(name)) for name, table in tables.items()}
     rows = [(name, one.coverage, one.scored, one.error) for name, one in scores.items()]

@@ -35,7 +35,7 @@ def test_a_row_on_fewer_than_ten_is_in_no_form_of_the_display(column: str) -> No
     for form in ("text/html", "text/csv", "text/plain"):
         assert "web" in shown[form]
         assert "app" not in shown[form], form
-    assert "1 rows on fewer than 10 are not shown" in shown["text/html"].lower()
+    assert "1 row that rests on fewer than 10 not shown" in shown["text/html"].lower()
 
 
 def test_a_table_without_a_size_is_shown_whole() -> None:

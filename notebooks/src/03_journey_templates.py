@@ -8,7 +8,7 @@
 # | **Reading time** | 30 minutes, exercises 20 more |
 # | **You need** | a study with `touchpoints`; stages and channels from its `catalog` |
 # | **Before this** | `01_data_collection`: is the data good enough to count on? |
-# | **After this** | `04_personalization_experiments`: what to change, and for whom |
+# | **After this** | a chapter on experiments: what to change, and for whom (not in this version) |
 
 # %% tags=["parameters"]
 STUDY = "demo"
