@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import html
 import os
+import re
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+
+from cxlib.errors import CxValueError
 
 MINIMUM = 10
 """Customers a displayed row must rest on; the environment variable CXLIB_MINIMUM overrides it."""
@@ -20,7 +23,10 @@ MINIMUM = 10
 
 def minimum() -> int:
     """The number of customers below which a row is not displayed."""
-    return int(os.environ.get("CXLIB_MINIMUM", MINIMUM))
+    given = os.environ.get("CXLIB_MINIMUM", str(MINIMUM))
+    if not given.isdecimal():
+        raise CxValueError(f"CXLIB_MINIMUM is `{given}`; it must be a whole number of customers, such as 10.")
+    return int(given)
 
 
 class Claim(str):
@@ -34,7 +40,11 @@ class Claim(str):
         return str(self)
 
     def _repr_markdown_(self) -> str:
-        return f"**{html.escape(str(self), quote=False)}**"
+        return f"**{_literal(self)}**"
+
+
+TOO_FEW = Claim("Too few customers to say.")
+"""What is said instead of a number that would rest on fewer customers than `minimum()`."""
 
 
 @dataclass(frozen=True)
@@ -65,15 +75,20 @@ class Summary:
     lines: tuple[str, ...]
 
     def _repr_markdown_(self) -> str:
-        return "\n".join(f"- {html.escape(line, quote=False)}" for line in self.lines)
+        return "\n".join(f"- {_literal(line)}" for line in self.lines)
 
     def __repr__(self) -> str:
         return "\n".join(self.lines)
 
 
+def _literal(text: str) -> str:
+    """Text that Markdown shows as it is: a study's names may hold `*`, `_`, `<` or a backslash."""
+    return re.sub(r"([\\*_`\[\]#|~])", r"\\\1", html.escape(text, quote=False))
+
+
 def bundle(table: pd.DataFrame, rows: int = 20, shares: tuple[str, ...] = ()) -> dict[str, str]:
     """What a notebook shows of a table: HTML, text and CSV, all with small cells suppressed."""
-    kept = visible(table)
+    kept = visible(table).drop(columns="folds", errors="ignore")
     text = readable(kept.head(rows), shares).map(lambda cell: "-" if cell is None else str(cell))
     return {
         "text/html": show(table, rows, shares),
@@ -83,11 +98,18 @@ def bundle(table: pd.DataFrame, rows: int = 20, shares: tuple[str, ...] = ()) ->
 
 
 def visible(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows that may be shown: those resting on at least `minimum()` customers, or on none."""
-    sizes = [name for name in ("customers", "n", "count") if name in table]
-    kept = pd.Series(True, index=table.index)
-    for name in sizes:
-        kept &= (table[name] >= minimum()) | ((table[name] == 0) & (name == "count"))
+    """The rows that may be shown: those resting on at least `minimum()` customers, or on none.
+
+    A table says what its rows rest on in `customers`, or in `folds`: from how many of the fifty folds of
+    customers the row's count comes, which is a lower bound of its customers and costs nothing. `n` and
+    `count` must be as large, whatever they count.
+    """
+    least, kept = minimum(), pd.Series(True, index=table.index)
+    for name in ("customers", "n", "count"):
+        if name in table:
+            kept &= (table[name] >= least) | ((table[name] == 0) & (name == "count"))
+    if "folds" in table:
+        kept &= table["folds"] >= min(least, 50)
     return table[kept]
 
 
@@ -106,7 +128,7 @@ def show(table: pd.DataFrame, rows: int = 20, shares: tuple[str, ...] = ()) -> s
         notes.append(f"the first {rows} of {len(kept)} rows; .table() has them all")
     if table.empty:
         return '<p class="table-note">Nothing to show.</p>'
-    shown = readable(kept.head(rows), shares)
+    shown = readable(kept.head(rows).drop(columns="folds", errors="ignore"), shares)
     numeric = {name: name not in table or pd.api.types.is_numeric_dtype(table[name]) for name in shown}
     body = "".join(
         "<tr>"

@@ -22,8 +22,8 @@ from scipy import stats as distributions
 
 from cxlib import stats
 from cxlib.errors import CxLookupError, CxValueError, did_you_mean
-from cxlib.results import Claim, Result, nice, percent
-from cxlib.study.log import FOLDS, GAP
+from cxlib.results import TOO_FEW, Claim, Result, nice, percent, visible
+from cxlib.study.log import FOLDS
 
 if TYPE_CHECKING:
     from cxlib.study import Study
@@ -41,6 +41,9 @@ class Attribution(Result):
         removal effect (None elsewhere)
     conversions, journeys : what was credited, and out of how many journeys
     basis : where the intervals come from
+    folds : for a study, from how many of the fifty folds of customers each channel's credit comes
+
+    A credit of fewer than `stats.ENOUGH` conversions has no interval: the methods need that many.
     """
 
     SHARES: ClassVar = ("share", "removal_effect")
@@ -52,53 +55,59 @@ class Attribution(Result):
     journeys: float
     basis: str
     removal: stats.Interval | None = None
+    folds: tuple[int, ...] | None = None
 
     def table(self) -> pd.DataFrame:
         """One row a channel: estimate (conversions), low, high, n (journeys), share and, for Markov,
         removal_effect with its interval; largest first."""
-        share, total = self.share, self.conversions
+        total, removal = self.conversions, self.removal
+        enough = self.share.estimate * total >= stats.ENOUGH
         table = pd.DataFrame(
             {
                 "channel": self.channels,
-                "estimate": share.estimate * total,
-                "low": share.low * total,
-                "high": share.high * total,
+                "estimate": self.share.estimate * total,
+                "low": np.where(enough, self.share.low * total, np.nan),
+                "high": np.where(enough, self.share.high * total, np.nan),
                 "n": round(self.journeys),
-                "share": share.estimate,
+                "share": self.share.estimate,
             }
         )
-        if self.removal is not None:
-            table["removal_effect"] = self.removal.estimate
-            table["removal_low"] = self.removal.low
-            table["removal_high"] = self.removal.high
+        if removal is not None:
+            table["removal_effect"] = removal.estimate
+            table["removal_low"] = np.where(enough, removal.low, np.nan)
+            table["removal_high"] = np.where(enough, removal.high, np.nan)
+        if self.folds is not None:
+            table["folds"] = self.folds
         return table.sort_values(["estimate", "channel"], ascending=[False, True], ignore_index=True)
 
     def removal_effects(self) -> pd.DataFrame:
         """One row a channel: estimate (removal effect), low, high, n (journeys). Markov only."""
         if self.removal is None:
             raise CxValueError(f"{self.method} has no removal effects; use cx.journeys.markov.")
-        return pd.DataFrame(
-            {
-                "channel": self.channels,
-                "estimate": self.removal.estimate,
-                "low": self.removal.low,
-                "high": self.removal.high,
-                "n": round(self.journeys),
-            }
-        )
+        table = self.table()[["channel", "removal_effect", "removal_low", "removal_high", "n"]]
+        names = {"removal_effect": "estimate", "removal_low": "low", "removal_high": "high"}
+        return table.rename(columns=names).set_index("channel").loc[list(self.channels)].reset_index()
 
     def claim(self) -> Claim:
         """The channel with the largest credit, and whether it is clearly ahead."""
-        table = self.table()
-        if table.empty or not self.conversions:
-            return Claim("There is no conversion to credit.")
+        table = visible(self.table())
+        if self.conversions < stats.ENOUGH or table.empty:
+            return TOO_FEW
         top = table.iloc[0]
-        ahead = len(table) > 1 and top["low"] > table.iloc[1]["high"]
-        lead = "clearly ahead of the next" if ahead else "not clearly ahead of the next"
+        who = "No other contact" if top["channel"] == DIRECT else nice(top["channel"]).capitalize()
+        credit = f"{percent(top['share'])} of the credit for {self.conversions:,.0f} conversions"
+        if len(table) == 1:
+            return Claim(f"{who} has {credit} by {self.method}. This is not its effect.")
+        lead = "clearly ahead of" if self.ahead() else "not clearly ahead of"
         return Claim(
-            f"{nice(top['channel']).capitalize()} stands on the way to most conversions by {self.method}: "
-            f"{percent(top['share'])} of the credit, {lead}. This is not its effect."
+            f"{who} has most by {self.method}: {credit} ({top['low'] / self.conversions:.0%} to "
+            f"{top['high'] / self.conversions:.0%}), {lead} {nice(table.iloc[1]['channel'])}. This is not its effect."
         )
+
+    def ahead(self) -> bool:
+        """True where the first channel's interval lies wholly above the second's."""
+        table = visible(self.table())
+        return len(table) > 1 and bool(table.iloc[0]["low"] > table.iloc[1]["high"])
 
 
 def markov(
@@ -150,8 +159,7 @@ def shapley(
         frame = _parsed(journeys)
         credit = [{c: 1 / len(set(path)) for c in path} for path in frame["states"]]
         return _split(method, frame, credit, level)
-    sets = _sets(journeys, conversion)
-    return _split_of_study(method, sets, level)
+    return _split_of_study(method, journeys, conversion, level)
 
 
 def heuristics(paths: pd.DataFrame, level: float = 0.95) -> dict[str, Attribution]:
@@ -177,7 +185,7 @@ def conversions(study: Study, named: Iterable[str] | None = None) -> tuple[str, 
     """The touchpoints that are conversions: those named, else study.yaml's `conversion`, else those of
     the transaction stage that carry an order_id."""
     known = study.log().names["touchpoint"]
-    chosen = tuple(named or study.settings.conversion)
+    chosen = (named,) if isinstance(named, str) else tuple(named or study.settings.conversion)
     unknown = [name for name in chosen if name not in known]
     if unknown and (named or len(unknown) == len(chosen)):
         raise CxLookupError(
@@ -212,63 +220,66 @@ def purchases(study: Study) -> tuple[str, ...]:
 
 def _markov_of_study(study: Study, named: Iterable[str] | None, level: float) -> Attribution:
     """The chain from pairs of events: no path has to be written out, and folds come with the counts."""
-    from cxlib.journeys.counts import _dense, _pairs
-
-    log = study.log()
-    converting = np.isin(log.names["touchpoint"], conversions(study, named))
-    firsts = log.table.filter(log.table.step == 1)
-    begun = _dense(study, "firsts", {"gap": GAP}, firsts, ("touchpoint",), (len(converting),))
-    channel = _channels_of(study)
-    names = [*log.names["channel"], DIRECT]
-    n = len(names)
-    start, won, lost = n, n + 1, n + 2
-    state = np.where(converting, won, channel)
-
-    pairs = _pairs(study, log)
-    counts = np.zeros((FOLDS, n + 1, n + 3))
-    for a in range(len(state)):
-        origin = start if state[a] == won else state[a]
-        for b in range(len(state)):
-            _add_move(counts, origin, state[b], pairs[:, a, b], n)
-        if state[a] != won:
-            counts[:, origin, lost] += pairs[:, a, -1]
-        _add_move(counts, start, state[a], begun[:, a], n)
-    used = counts[:, :n].sum(axis=(0, 2)) > 0
-    keep = np.flatnonzero(used)
-    counts = counts[:, [*keep, n]][:, :, [*keep, won, lost]]
-    counts = np.concatenate([counts[:, :, : len(keep)], counts[:, :, len(keep) :]], axis=2)
+    pairs, begun = _states(study, conversions(study, named))
+    names = [*study.log().names["channel"], DIRECT]
+    n = len(names) - 1  # a conversion's place among the states; the end of the log comes after it
+    counts = np.zeros((FOLDS, n + 2, n + 3))
+    counts[:, :n, :n], counts[:, :n, n + 1], counts[:, :n, n + 2] = (
+        pairs[:, :n, :n],
+        pairs[:, :n, n],
+        pairs[:, :n, n + 1],
+    )
+    counts[:, n + 1, :n] = begun[:, :n] + pairs[:, n, :n]
+    counts[:, n + 1, n] = counts[:, n, n + 1] = begun[:, n] + pairs[:, n, n]
+    keep = np.flatnonzero(counts[:, : n + 1].sum(axis=(0, 2)) > 0)
     k = len(keep)
-    removal = stats.jackknife(counts, lambda total: _removal(total, k), scale="logit", level=level)
-    share = stats.jackknife(counts, lambda total: _normal(_removal(total, k)), scale="logit", level=level)
+    counts = counts[:, [*keep, n + 1]][:, :, [*keep, n + 1, n + 2]]
     total = counts.sum(axis=0)
     return Attribution(
         "first-order Markov removal effects",
         tuple(names[i] for i in keep),
-        share,
+        stats.jackknife(counts, lambda total: _normal(_removal(total, k)), scale="logit", level=level),
         float(total[:, k].sum()),
         float(total[k].sum()),
         "customer folds",
-        removal,
+        stats.jackknife(counts, lambda total: _removal(total, k), scale="logit", level=level),
+        tuple(
+            ((counts[:, :k].sum(axis=2) > 0) & (counts[:, :, k].sum(axis=1) > 0)[:, None])
+            .sum(axis=0)
+            .tolist()
+        ),
     )
 
 
-def _add_move(counts: np.ndarray, origin: int, target: int, by_fold: np.ndarray, n: int) -> None:
-    """A move of the chain; straight from start to conversion it goes through `(direct)`."""
-    if origin == n and target == n + 1:
-        counts[:, n, n - 1] += by_fold
-        counts[:, n - 1, n + 1] += by_fold
-    else:
-        counts[:, origin, target] += by_fold
+def _states(study: Study, converting: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """(folds, n + 1, n + 2) pairs and (folds, n + 1) first events by state: the n channels, then conversion;
+    the last place of the pairs is the end of a person's log."""
+    from cxlib.journeys.counts import _dense, _pairs
 
-
-def _channels_of(study: Study) -> np.ndarray:
     log = study.log()
-    if "channel" not in log.of:
-        raise CxValueError(
-            "The study's touchpoints change channel from row to row, which attribution cannot follow yet. "
-            "Give each touchpoint one channel, or pass a frame of paths."
-        )
-    return np.asarray(log.of["channel"])
+    n = len(log.names["channel"])
+    codes = [log.names["touchpoint"].index(name) for name in converting]
+    firsts = log.table.filter(log.table.step == 1)
+    if "channel" in log.of:
+        size = len(log.names["touchpoint"])
+        state = np.asarray(log.of["channel"]).copy()
+        state[codes] = n
+        to = np.zeros((size + 1, n + 2))
+        to[np.arange(size), state], to[size, n + 1] = 1, 1
+        begun = _dense(study, "firsts", {"gap": log.gap}, firsts, ("touchpoint",), (size,))
+        pairs = _pairs(study, log)
+        return np.einsum("fab,ac,bd->fcd", pairs, to[:size, : n + 1], to, optimize=True), begun @ to[
+            :size, : n + 1
+        ]
+    # A channel that changes from event to event: the states themselves have to be lined up.
+    won = log.table.touchpoint.isin(codes)
+    events = log.table.mutate(state=won.ifelse(n, log.table.channel.cast("int64")))
+    window = ibis.window(group_by="person", order_by="event")
+    events = events.mutate(following=events.state.lead().over(window).fill_null(n + 1))
+    params = {"conversion": codes, "gap": log.gap}
+    pairs = _dense(study, "state-pairs", params, events, ("state", "following"), (n + 1, n + 2))
+    begun = _dense(study, "state-firsts", params, events.filter(events.step == 1), ("state",), (n + 1,))
+    return pairs, begun
 
 
 def _removal(total: np.ndarray, k: int) -> np.ndarray:
@@ -379,46 +390,36 @@ def _logit_interval(estimate: np.ndarray, se: np.ndarray, level: float) -> stats
 # Splits of converting journeys
 
 
-def _sets(study: Study, named: Iterable[str] | None) -> tuple[list[str], pd.DataFrame]:
-    """Converting journeys by fold and set of channels (a bit each)."""
+def _split_of_study(method: str, study: Study, named: Iterable[str] | None, level: float) -> Attribution:
+    """Each conversion split equally over the distinct channels met since the one before."""
     log = study.log()
+    names = [*log.names["channel"], DIRECT]
     converting = [log.names["touchpoint"].index(name) for name in conversions(study, named)]
-    _channels_of(study)
-    names = list(log.names["channel"])
-    if len(names) > 62:
-        raise CxValueError(f"{len(names)} channels are more than the 62 that Shapley can hold; merge some.")
 
     def count() -> pd.DataFrame:
         window = ibis.window(group_by="person", order_by="event", preceding=0, following=None)
         events = log.table
         won = events.touchpoint.isin(converting)
         ends = won.ifelse(events.event, ibis.null("int64")).min().over(window)
-        bits = [(events.channel == code, ibis.literal(1 << code, "int64")) for code in range(len(names))]
-        bit = won.ifelse(ibis.literal(0, "int64"), ibis.cases(*bits, else_=ibis.literal(0, "int64")))
-        journeys = events.select("fold", ends=ends, bit=bit).filter(lambda t: t.ends.notnull())
-        by_journey = journeys.group_by("fold", "ends").aggregate(channels=journeys["bit"].bit_or())
-        sets = by_journey.group_by("fold", "channels").aggregate(conversions=by_journey.count())
-        return study.fetch(sets)
+        journeys = events.select(
+            "fold", ends=ends, channel=won.ifelse(len(names) - 1, events.channel.cast("int64"))
+        )
+        met = journeys.filter(journeys.ends.notnull()).distinct()
+        # Every converting journey meets its own conversion, which counts only where it met nothing else.
+        sizes = met.group_by("ends").aggregate(size=met.count() - 1)
+        met = met.join(sizes, "ends").filter(lambda t: (t.channel != len(names) - 1) | (t["size"] == 0))
+        return study.fetch(met.group_by("fold", "channel", "size").aggregate(journeys=lambda t: t.count()))
 
-    frame = study.cached("channel-sets", {"conversion": converting}, count)
-    return names, frame
-
-
-def _split_of_study(method: str, sets: tuple[list[str], pd.DataFrame], level: float) -> Attribution:
-    names, frame = sets
-    names = [*names, DIRECT]
-    bits = frame["channels"].to_numpy()
-    member = ((bits[:, None] >> np.arange(len(names) - 1)) & 1).astype(float)
-    member = np.column_stack([member, bits == 0])
-    credit = member / member.sum(axis=1, keepdims=True) * frame["conversions"].to_numpy()[:, None]
+    frame = study.cached("channel-credit", {"conversion": converting, "gap": log.gap}, count)
     by_fold = np.zeros((FOLDS, len(names)))
-    np.add.at(by_fold, frame["fold"].to_numpy(), credit)
-    used = by_fold.sum(axis=0) > 0
-    by_fold = by_fold[:, used]
+    credit = frame["journeys"] / frame["size"].clip(lower=1)
+    np.add.at(by_fold, (frame["fold"].to_numpy(int), frame["channel"].to_numpy(int)), credit.to_numpy(float))
+    used = np.flatnonzero(by_fold.sum(axis=0) > 0)
+    by_fold, total = by_fold[:, used], float(by_fold.sum())
     share = stats.jackknife(by_fold, _normal, scale="logit", level=level)
-    total = float(by_fold.sum())
+    folds = tuple((by_fold > 0).sum(axis=0).tolist())
     return Attribution(
-        method, tuple(n for n, u in zip(names, used, strict=True) if u), share, total, total, "customer folds"
+        method, tuple(names[i] for i in used), share, total, total, "customer folds", folds=folds
     )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from cxlib import stats
-from cxlib.results import Claim, Result, nice, percent
+from cxlib.results import TOO_FEW, Claim, Result, bundle, minimum, nice, percent, visible
 from cxlib.study.log import END, FOLDS, GAP, Log
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ class Shares(Result):
         return pd.DataFrame(share, index=list(self.rows), columns=list(self.cells))
 
     def table(self) -> pd.DataFrame:
-        """One row a cell that occurs: keys, estimate (share of the row), low, high, n (the row's count), count."""
+        """One row a cell that occurs: keys, estimate (share of the row), low, high, n (the row's count), count,
+        folds (of customers that the count comes from)."""
         total = self.total
         interval = stats.shares(self.counts, level=self.level)
         i, j = np.nonzero(total)
@@ -65,8 +66,25 @@ class Shares(Result):
                 "high": interval.high[i, j],
                 "n": total.sum(axis=1)[i],
                 "count": total[i, j],
+                "folds": self.folds[i, j],
             }
         )
+
+    def _repr_mimebundle_(self, **kwargs: object) -> dict[str, str]:
+        # The largest cells first, but for the step matrix, which is read in its own order.
+        table = self.table()
+        if self.keys[0] != "step":
+            table = table.sort_values("count", ascending=False, kind="stable")
+        return bundle(table, rows=8, shares=self.SHARES)
+
+    @property
+    def folds(self) -> np.ndarray:
+        """(rows, cells) folds of customers with a count: at least so many customers stand behind it."""
+        return (self.counts > 0).sum(axis=0)
+
+    def may_show(self) -> np.ndarray:
+        """(rows, cells) true where a cell may be displayed; an empty cell may."""
+        return (self.total == 0) | (self.folds >= min(minimum(), FOLDS))
 
 
 @dataclass(frozen=True)
@@ -75,10 +93,10 @@ class Transitions(Shares):
 
     def claim(self) -> Claim:
         """The commonest move to another touchpoint."""
-        table = self.table()
+        table = visible(self.table())
         moves = table[(table["source"] != table["target"]) & (table["target"] != END)]
         if moves.empty:
-            return Claim("No customer moves from one touchpoint to another.")
+            return TOO_FEW
         top = moves.sort_values(["count", "source", "target"], ascending=[False, True, True]).iloc[0]
         return Claim(
             f"The commonest move is from {nice(top['source'])} to {nice(top['target'])}: "
@@ -93,7 +111,10 @@ class Steps(Shares):
 
     def claim(self) -> Claim:
         """How the journeys begin."""
-        first = self.table().query("step == 1").sort_values("estimate", ascending=False).iloc[0]
+        begun = visible(self.table()).query("step == 1").sort_values("estimate", ascending=False)
+        if begun.empty:
+            return TOO_FEW
+        first = begun.iloc[0]
         return Claim(
             f"Journeys begin most often with {nice(first['touchpoint'])}: {percent(first['estimate'])} "
             f"({percent(first['low'])} to {percent(first['high'])}, n = {first['n']:,})."
@@ -109,6 +130,8 @@ class Switches(Shares):
         by_fold = self.counts
         same = np.trace(by_fold, axis1=1, axis2=2)
         moves = by_fold.sum(axis=(1, 2))
+        if ((moves - same) > 0).sum() < min(minimum(), FOLDS):
+            return TOO_FEW
         other = stats.proportions((moves - same)[:, None], moves[:, None], level=self.level)
         return Claim(
             f"{percent(other.estimate[0])} of next contacts are in another channel than the one before "
@@ -132,7 +155,8 @@ class DropOff(Result):
     level: float = 0.95
 
     def table(self) -> pd.DataFrame:
-        """One row a touchpoint: estimate (exit rate), low, high, n (events there), count (exits)."""
+        """One row a touchpoint: estimate (exit rate), low, high, n (events there), count (exits), folds (of
+        customers with exits there, or with events where there is no exit)."""
         seen = self.events.sum(axis=0) > 0
         rate = stats.proportions(self.exits[:, seen], self.events[:, seen], level=self.level)
         table = pd.DataFrame(
@@ -143,15 +167,16 @@ class DropOff(Result):
                 "high": rate.high,
                 "n": self.events.sum(axis=0)[seen],
                 "count": self.exits.sum(axis=0)[seen],
+                "folds": np.where(self.exits.any(axis=0), self.exits > 0, self.events > 0).sum(axis=0)[seen],
             }
         )
         return table.sort_values(["estimate", "touchpoint"], ascending=[False, True], ignore_index=True)
 
     def claim(self) -> Claim:
         """Where most visits end."""
-        table = self.table().sort_values(["count", "touchpoint"], ascending=[False, True])
+        table = visible(self.table()).sort_values(["count", "touchpoint"], ascending=[False, True])
         if table.empty:
-            return Claim("No visit was begun by a customer.")
+            return TOO_FEW
         top = table.iloc[0]
         return Claim(
             f"More visits end at {nice(top['touchpoint'])} than anywhere else: {top['count']:,}, which is "

@@ -13,7 +13,7 @@ import pandas as pd
 from cxlib import stats
 from cxlib.contract import STAGES
 from cxlib.errors import CxLookupError, CxValueError, did_you_mean
-from cxlib.results import Claim, Result, nice, percent
+from cxlib.results import TOO_FEW, Claim, Result, nice, percent, visible
 from cxlib.study.log import FOLDS, GAP, Log
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Funnel(Result):
 
     def table(self) -> pd.DataFrame:
         """One row a step: estimate (share of those at step 1), low, high, n (persons at step 1),
-        count (persons reaching the step), of_previous (share of the step before) with its interval."""
+        count (persons reaching the step), of_previous (share of the step before) with its interval, folds (of customers reaching it)."""
         begun, count = self.reached[:, :1], self.reached.sum(axis=0)
         share = stats.proportions(self.reached, begun, level=self.level)
         before = np.concatenate([begun, self.reached[:, :-1]], axis=1)
@@ -54,23 +54,29 @@ class Funnel(Result):
                 "of_previous": kept.estimate,
                 "of_previous_low": np.where(np.arange(len(count)) == 0, kept.estimate, kept.low),
                 "of_previous_high": np.where(np.arange(len(count)) == 0, kept.estimate, kept.high),
+                "folds": (self.reached > 0).sum(axis=0),
             }
         )
 
     def claim(self) -> Claim:
-        """The step at which the largest share is lost."""
-        table = self.table().iloc[1:]
-        if table.empty:
+        """The step at which the largest share is lost, if it is clearly the largest."""
+        if len(self.names) < 2:
             return Claim("All events are of one stage: there is no funnel to draw.")
-        if not table["n"].iloc[0]:
-            return Claim("Nobody begins this funnel.")
-        worst = table.sort_values("of_previous").iloc[0]
-        before = self.names[int(worst["step"]) - 2]
-        return Claim(
-            f"Of the customers who reach {nice(before)}, {percent(worst['of_previous'])} go on to "
-            f"{nice(worst['name'])} ({percent(worst['of_previous_low'])} to {percent(worst['of_previous_high'])}): "
-            "the largest loss of the funnel."
+        table = visible(self.table())
+        if len(table) < 2:
+            return TOO_FEW
+        table = table.iloc[1:].sort_values("of_previous")
+        worst, others = table.iloc[0], table.iloc[1:]
+        place = int(worst["step"])
+        text = (
+            f"Of the {int(self.reached.sum(axis=0)[place - 2]):,} customers who reach {nice(self.names[place - 2])} in "
+            f"order, {percent(worst['of_previous'])} go on to {nice(worst['name'])} "
+            f"({percent(worst['of_previous_low'])} to {percent(worst['of_previous_high'])})"
         )
+        if not len(others):
+            return Claim(f"{text}.")
+        clearly = (others["of_previous_low"] > worst["of_previous_high"]).all()
+        return Claim(f"{text}: {'' if clearly else 'not clearly '}the largest loss of the funnel.")
 
 
 def funnel(study: Study, steps: Sequence[Any] | None = None, gap: str = GAP, level: float = 0.95) -> Funnel:

@@ -9,13 +9,24 @@ from cxlib.figures import ACCENT, INK, MUTED, STAGE_COLOURS, WARM, Shown
 from cxlib.journeys.attribution import Attribution
 from cxlib.journeys.counts import DropOff, Shares, Steps
 from cxlib.journeys.funnels import Funnel
-from cxlib.results import minimum, nice, percent, visible
+from cxlib.results import TOO_FEW, minimum, nice, percent, visible
 from cxlib.study.log import END
+
+
+def nothing(title: str) -> Shown:
+    """The figure that stands where a figure would show too few customers."""
+    fig, ax = figures.figure(height=1.0)
+    ax.text(0, 0.5, str(TOO_FEW), va="center")
+    ax.set_axis_off()
+    ax.set_title(title)
+    return figures.finish(fig, f"{title}: too few customers for a figure.")
 
 
 def funnel(result: Funnel) -> Shown:
     """Bars of how many customers reach each step, with intervals and the share kept between steps."""
-    table = result.table()
+    table = visible(result.table())
+    if table.empty:
+        return nothing("How far customers get")
     fig, ax = figures.figure(height=0.62 * len(table) + 1.0)
     rows = np.arange(len(table))[::-1]
     colours = [STAGE_COLOURS.get(name, ACCENT) for name in table["name"]]
@@ -39,57 +50,58 @@ def funnel(result: Funnel) -> Shown:
 
 def steps(result: Steps, top: int = 12) -> Shown:
     """The step matrix as shaded cells: the commonest touchpoints by step, the rest together."""
-    matrix, total = result.matrix(), result.total
+    matrix = result.matrix().mask(~result.may_show())
+    if result.total.sum(axis=1)[0] < minimum():
+        return nothing("Where customers are at each event")
     inner = [name for name in matrix.columns if name != END]
-    order = matrix[inner].sum().sort_values(ascending=False).index[:top]
-    chosen = [name for name in inner if name in set(order)]
+    size = matrix[inner].sum()
+    order = set(size[size > 0].sort_values(ascending=False, kind="stable").index[:top])
+    chosen = [name for name in inner if name in order]
     shown = matrix[chosen].copy()
-    rest = matrix[inner].drop(columns=chosen).sum(axis=1)
-    small = total[:, [inner.index(name) for name in chosen]] < minimum()
-    shown = shown.mask(small, 0.0)
-    if len(inner) > top:
-        shown["all others"] = rest
+    if len(inner) > len(chosen):
+        # What is left: the hidden cells are in it, so it adds up to all without giving one away.
+        shown["all others"] = 1 - shown.sum(axis=1) - result.matrix()[END]
     shown["has ended"] = matrix[END]
     fig, ax = figures.figure("wide", height=0.3 * shown.shape[1] + 1.3)
-    figures.heat(ax, shown.T.to_numpy(), list(shown.columns), [str(step) for step in shown.index])
+    figures.heat(ax, shown.T.fillna(0).to_numpy(), list(shown.columns), [str(step) for step in shown.index])
     ax.set_xlabel("event of the customer")
     ax.set_title("Where customers are at each event (% of customers)")
-    first = shown[chosen].iloc[0].idxmax()
-    return figures.finish(
-        fig,
-        f"Step matrix: at the first event the commonest touchpoint is {nice(first)} "
-        f"({percent(shown[chosen].iloc[0].max())}); by event {shown.index[-1]} {percent(shown['has ended'].iloc[-1])} have ended.",
-    )
+    begun, said = shown[chosen].iloc[0].dropna(), "Step matrix."
+    if len(begun) and begun.max() > 0:
+        said = f"Step matrix: at the first event the commonest touchpoint is {nice(begun.idxmax())} ({percent(begun.max())})."
+    return figures.finish(fig, f"{said} Shaded cells: share of customers at each touchpoint by event.")
 
 
 def moves(result: Shares, title: str, top: int = 14) -> Shown:
     """A matrix of moves between touchpoints or channels, the busiest `top`, rows adding up to 100 %."""
-    total = result.total
-    busiest = sorted(np.argsort(-total.sum(axis=1), kind="stable")[:top])
+    total, shares = result.total, result.matrix().mask(~result.may_show())
+    people = (result.counts.sum(axis=2) > 0).sum(axis=0)
+    allowed = [i for i in np.argsort(-total.sum(axis=1), kind="stable") if people[i] >= min(minimum(), 50)]
+    busiest = sorted(allowed[:top])
+    if not busiest:
+        return nothing(title)
     rows = [result.rows[i] for i in busiest]
-    ends = [j for j, name in enumerate(result.cells) if name == END]
-    columns = [*busiest, *ends]
-    size = total.sum(axis=1, keepdims=True)
-    share = np.divide(total, size, out=np.zeros(total.shape), where=size > 0)
-    share = np.where(total < minimum(), 0.0, share)[np.ix_(busiest, columns)]
+    columns = [*rows, *([END] if END in result.cells else [])]
+    share = shares[columns].iloc[busiest].fillna(0).to_numpy()
     fig, ax = figures.figure("wide", height=0.33 * len(rows) + 2.0)
-    figures.heat(ax, share, rows, [result.cells[j] for j in columns])
-    ax.set_xticks(range(len(columns)), [nice(result.cells[j]) for j in columns], rotation=40, ha="right")
+    figures.heat(ax, share, rows, columns)
+    ax.set_xticks(range(len(columns)), [nice(name) for name in columns], rotation=40, ha="right")
     ax.set_xlabel("next")
     ax.set_ylabel("from")
     ax.set_title(title)
-    off = np.where(np.array(rows)[:, None] == np.array([result.cells[j] for j in columns])[None, :], 0, share)
-    i, j = np.unravel_index(int(off.argmax()), off.shape)
-    return figures.finish(
-        fig,
-        f"{title}: the largest share leads from {nice(rows[i])} to {nice(result.cells[columns[j]])} "
-        f"({percent(off[i, j])} of what follows).",
+    off = np.where(
+        np.array(rows, dtype=object)[:, None] == np.array(columns, dtype=object)[None, :], 0, share
     )
+    i, j = np.unravel_index(int(off.argmax()), off.shape)
+    largest = f": the largest share leads from {nice(rows[i])} to {nice(columns[j])} ({percent(off[i, j])} of what follows)."
+    return figures.finish(fig, f"Matrix of shares, {title}{largest if off.max() > 0 else '.'}")
 
 
 def drop_off(result: DropOff, purchases: tuple[str, ...] = (), top: int = 16) -> Shown:
     """Exit rates with intervals; touchpoints where an exit is no loss (purchases) in grey."""
     table = visible(result.table()).head(top)
+    if table.empty:
+        return nothing("Where visits end")
     fig, ax = figures.figure(height=0.27 * len(table) + 1.2)
     colours = [MUTED if name in purchases else WARM for name in table["touchpoint"]]
     figures.dots(ax, list(table["touchpoint"]), table["estimate"], table["low"], table["high"], colours)
@@ -108,7 +120,9 @@ def drop_off(result: DropOff, purchases: tuple[str, ...] = (), top: int = 16) ->
 
 def attribution(*results: Attribution) -> Shown:
     """Shares of the credit by channel under each rule, side by side, with intervals."""
-    tables = [result.table().set_index("channel") for result in results]
+    tables = [visible(result.table()).set_index("channel") for result in results]
+    if any(table.empty for table in tables):
+        return nothing("Which channels stand on the way to a conversion")
     channels = list(tables[0].index) + [c for c in tables[-1].index if c not in tables[0].index]
     fig, ax = figures.figure(height=0.42 * len(channels) + 1.5)
     rows = np.arange(len(channels))[::-1]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cxlib.errors import CxError
-from cxlib.journeys.attribution import markov, purchases, shapley
+from cxlib.journeys.attribution import Attribution, markov, purchases, shapley
 from cxlib.journeys.counts import drop_off, switches
 from cxlib.journeys.funnels import funnel
 from cxlib.results import Summary, nice, percent, visible
+from cxlib.stats import ENOUGH
 
 if TYPE_CHECKING:
     from cxlib.study import Study
@@ -16,39 +16,49 @@ if TYPE_CHECKING:
 
 def summary(study: Study) -> Summary:
     """How far customers get, where they stop, how they change channel, what earns its keep, what next."""
-    far = funnel(study)
-    lines = [str(far.claim())]
+    lines = [str(funnel(study).claim())]
     bought = purchases(study)
     exits = visible(drop_off(study).table())
-    lost = exits[~exits["touchpoint"].isin(bought)].sort_values("count", ascending=False)
+    lost = exits[~exits["touchpoint"].isin(_no_loss(study, bought))].sort_values("count", ascending=False)
     if not lost.empty:
         top = lost.iloc[0]
         lines.append(
-            f"Apart from purchases, most visits end at {nice(top['touchpoint'])}: {top['count']:,} of them, "
+            f"Before a purchase, visits end most often at {nice(top['touchpoint'])}: {top['count']:,} of them, "
             f"{percent(top['estimate'])} of its events ({percent(top['low'])} to {percent(top['high'])})."
         )
     lines.append(str(switches(study).claim()))
     if bought:
-        lines.append(_credit(study))
+        lines.append(_credit(markov(study), shapley(study)))
     if not lost.empty:
         lines.append(
             f"Next: find out why visits end at {nice(top['touchpoint'])}, before moving any budget between channels: "
             "credit is not effect, and only an experiment can tell."
         )
-    return Summary(tuple(lines))
+    return Summary(tuple(dict.fromkeys(lines)))
 
 
-def _credit(study: Study) -> str:
-    try:
-        chain, split = markov(study), shapley(study)
-    except CxError as error:
-        return f"Channels cannot be credited here: {error}"
-    if not chain.conversions:
-        return "There is no conversion to credit."
-    first, second = chain.table()["channel"].iloc[0], split.table()["channel"].iloc[0]
-    if first == second:
-        return f"Both attribution rules put {nice(first)} in front; neither says what it causes."
-    return (
-        f"Attribution rules disagree: {nice(first)} leads by removal effect, {nice(second)} by Shapley value. "
-        "Do not move money on either alone."
-    )
+def _no_loss(study: Study, bought: tuple[str, ...]) -> set[str]:
+    """Touchpoints where the end of a visit is no loss: purchases, and what comes after them."""
+    log = study.log()
+    stages = log.decode(log.of["stage"], "stage") if "stage" in log.of else []
+    after = {
+        name for name, stage in zip(log.names["touchpoint"], stages, strict=False) if stage == "retention"
+    }
+    return after | set(bought)
+
+
+def _credit(chain: Attribution, split: Attribution) -> str:
+    first, second = (visible(result.table()) for result in (chain, split))
+    if chain.conversions < ENOUGH or first.empty or second.empty:
+        return "There are too few conversions to credit channels with them."
+    one, other = nice(first["channel"].iloc[0]), nice(second["channel"].iloc[0])
+    if len(first) == 1 and one == other:
+        return f"All conversions came by one channel, {one}: there is nothing to divide."
+    if one != other:
+        return (
+            f"Attribution rules disagree: {one} leads by removal effect, {other} by Shapley value. "
+            "Do not move money on either alone."
+        )
+    if chain.ahead() and split.ahead():
+        return f"Both attribution rules put {one} clearly in front; neither says what it causes."
+    return f"Both attribution rules put {one} first, but not clearly ahead of the next; neither says what it causes."

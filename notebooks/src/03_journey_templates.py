@@ -56,6 +56,9 @@ cx.journeys.plots.steps(steps)
 # %% tags=["claim", "checked"]
 steps.claim()
 
+# %%
+steps
+
 # %% [markdown]
 # > **Read this:** the left edge shows how journeys begin; the bottom row how fast they end. A row that stays dark is a touchpoint that customers keep coming back to.
 #
@@ -73,15 +76,18 @@ cx.journeys.plots.moves(transitions, "What follows what (% of what follows)")
 # %% tags=["claim", "checked"]
 transitions.claim()
 
+# %%
+transitions
+
 # %% [markdown]
 # > **Read this:** dark cells on the diagonal are repetitions: browsing, or somebody stuck. Dark cells off it are habits that a journey template should respect rather than fight.
 #
-# > **How this misleads:** the next event may be a minute or a month away, and a newsletter that happens to arrive in between becomes "what follows". Touchpoints that few customers meet have wide intervals, and cells on fewer than ten events are left blank.
+# > **How this misleads:** the next event may be a minute or a month away, and a newsletter that happens to arrive in between becomes "what follows". Touchpoints that few customers meet have wide intervals, and cells that rest on too few customers are left blank.
 
 # %% [markdown]
 # ## Where do visits end?
 #
-# A visit is a run of events without a pause of thirty minutes. Contacts that the company began neither continue nor end one. The exit rate is the share of a touchpoint's events that are the last of their visit.
+# A visit is a session: the source's own where it names them, else a run of events without a pause of thirty minutes. Contacts that the company began neither continue nor end one. The exit rate is the share of a touchpoint's events that are the last of their visit.
 
 # %%
 drop_off = cx.journeys.drop_off(study)
@@ -89,6 +95,9 @@ cx.journeys.plots.drop_off(drop_off, cx.journeys.purchases(study))
 
 # %% tags=["claim", "checked"]
 drop_off.claim()
+
+# %%
+drop_off
 
 # %% [markdown]
 # > **Read this:** compare like with like: one product page with another, one help channel with another. The place with the highest *rate* is seldom the place with the most *losses*; the table behind the figure has both.
@@ -106,6 +115,9 @@ cx.journeys.plots.moves(switches, "Which channel comes next (% of next contacts)
 
 # %% tags=["claim", "checked"]
 switches.claim()
+
+# %%
+switches
 
 # %% [markdown]
 # > **Read this:** the diagonal is staying. A busy cell off the diagonal is a hand-off that will happen whether or not the two teams talk to each other.

@@ -184,6 +184,36 @@ def test_multinomial_intervals_of_removal_effects_cover(base_seed):
     assert 0.92 - spread < np.mean(held) < 0.975 + spread
 
 
+def test_a_channel_that_changes_from_event_to_event_is_followed(base_seed):
+    draw = np.random.default_rng(base_seed)
+    rows, paths = [], []
+    for person in range(40):
+        path = []
+        for place in range(int(draw.integers(1, 8))):
+            name, channel = ("buy", "web") if draw.random() < 0.3 else ("page", str(draw.choice(["web", "app", "store"])))
+            at = pd.Timestamp("2026-01-05") + pd.Timedelta(minutes=place)
+            rows.append((f"{person}-{place}", f"c{person}", at, name, channel, "engagement"))
+            if name == "buy":
+                paths.append((path or ["(direct)"], 1, 0))
+                path = []
+            else:
+                path.append(channel)
+        paths += [(path, 0, 1)] if path else []
+    columns = ["event_id", "customer_id", "ts", "touchpoint", "channel", "stage"]
+    study = cx.open_study({"touchpoints": pd.DataFrame(rows, columns=columns)})
+    for rule in (cx.journeys.markov, cx.journeys.shapley):
+        ours = rule(study, conversion="buy").table().set_index("channel")["estimate"]
+        written = rule(table_of(paths)).table().set_index("channel")["estimate"]
+        assert ours.sort_index().to_dict() == pytest.approx(written.sort_index().to_dict())
+
+
+def test_few_conversions_have_credits_but_no_interval_and_no_claim():
+    result = cx.journeys.markov(frame([("a > b", 3, 40), ("b", 2, 40)]))
+    assert result.table()["low"].isna().all()
+    assert result.table()["estimate"].sum() == pytest.approx(5)
+    assert "Too few" in str(result.claim())
+
+
 def test_errors_say_what_is_missing():
     with pytest.raises(CxValueError, match="missing: conversions"):
         cx.journeys.markov(pd.DataFrame({"path": ["a"]}))
