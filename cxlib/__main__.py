@@ -135,6 +135,10 @@ def _about(study: Study) -> tuple[About, set[str]]:
         from cxlib.journeys import purchases
 
         has |= {"conversion"} if purchases(study) else set()
+    if study.has("surveys") and study.findings.rows["surveys"]:
+        from cxlib.collection import asked
+
+        has |= {"answers"} if asked(study) else set()
     rows = ", ".join(f"{table} {count:,}" for table, count in study.findings.rows.items())
     provenance = {label: text for label, text in study.provenance.items() if label != "cxlib"}
     return About(study.name, study.title, {**provenance, "rows": rows}), has

@@ -12,6 +12,7 @@ contract are kept and carried. `findings` compiles the whole check of a table to
 from __future__ import annotations
 
 import datetime
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ from cxlib.errors import CxLookupError, CxValueError, did_you_mean
 CURRENCY = r"^[A-Z]{3}$"
 STAGES = ("awareness", "engagement", "transaction", "retention")
 EARLIEST = datetime.datetime(1990, 1, 1)
+MOST_TOUCHPOINTS = 500
+RESERVED = ("(end)", "(direct)")  # results use them beside the names of touchpoints and channels
 
 # ISO 4217 currencies whose minor unit is not a hundredth.
 EXPONENTS = {
@@ -198,6 +201,9 @@ _TABLES = (
             _c("revenue", "money", "revenue, minor units", required=True),
             _c("margin", "money", "margin, minor units"),
             _c("currency", "text", "ISO 4217 code"),
+            _c("status", "text", "how it stands: delivered, canceled, ..."),
+            _c("promised_ts", "time", "when it was promised for, UTC"),
+            _c("delivered_ts", "time", "when it was delivered, UTC"),
         ),
         key=("order_id",),
     ),
@@ -220,7 +226,8 @@ TABLES: Mapping[str, Table] = {table.name: table for table in _TABLES}
 
 @dataclass(frozen=True)
 class Settings:
-    """What `study.yaml` may say. `money: major` has decimals converted to minor units when read."""
+    """What `study.yaml` or `open_study(where, ...)` may say. `money: major` has decimals converted to minor
+    units when read."""
 
     name: str = ""
     title: str = ""
@@ -248,9 +255,9 @@ class Settings:
                 )
         kept: dict[str, Any] = {}
         for entry, value in values.items():
-            if entry in ("conversion", "notes") and isinstance(value, list):
+            if entry in ("conversion", "notes") and isinstance(value, (list, tuple)):
                 kept[entry] = tuple(str(v) for v in value)
-            elif isinstance(value, (list, Mapping)):
+            elif isinstance(value, (list, tuple, Mapping)):
                 raise CxValueError(f"{where}: {entry} must be one value, not a list: write `{entry}: ...`.")
             elif value is not None:
                 kept[entry] = (str(value),) if entry in ("conversion", "notes") else str(value)
@@ -452,6 +459,7 @@ class _Rule:
 
 
 Fetch = Callable[[ir.Table], Any]
+_RANGES = {"weight": (0.0, math.inf, "below 0"), "propensity": (0.0, 1.0, "outside 0 to 1")}
 
 
 def findings(
@@ -486,6 +494,10 @@ def findings(
         measures["keys"] = both[key[0]].nunique() if len(key) == 1 else _joined(both, key).nunique()
         measures["keyed"] = ibis.and_(*(both[k].notnull() for k in key)).sum()
     measures |= {f"r{i}": rule.broken.sum() for i, rule in enumerate(rules)}
+    named = table.name == "touchpoints" and "touchpoint" in raw.columns
+    if named:
+        measures["kinds"] = both.touchpoint.nunique()
+        measures |= {f"c{i}": (both.touchpoint == name).sum() for i, name in enumerate(settings.conversion)}
     counts = fetch(both.aggregate(**measures)).iloc[0].fillna(0).astype(int)
 
     for i, rule in enumerate(rules):
@@ -512,11 +524,79 @@ def findings(
         found.append(
             Finding(table.name, ", ".join(key), "repeat a key that must be unique", extra, advice, examples)
         )
+    if named and counts["rows"]:
+        absent = [name for i, name in enumerate(settings.conversion) if not counts[f"c{i}"]]
+        found += _kinds(both, int(counts["kinds"]), absent, others, fetch)
+    found += _ambiguous(raw, table, settings, others, fetch)
     if not counts["rows"]:
         alone = table.name == "touchpoints" or not others
         advice = "Add rows, or take the table away." if alone else "It is treated as absent."
         found.append(Finding(table.name, "", "the table has no rows", 0, advice, blocks=alone))
     return int(counts["rows"]), found
+
+
+def _kinds(
+    both: ir.Table, kinds: int, absent: list[str], others: Mapping[str, ir.Table], fetch: Fetch
+) -> Iterator[Finding]:
+    """Too many kinds of touchpoints, and conversions that are none of them."""
+    if kinds > MOST_TOUCHPOINTS:
+        advice = "A touchpoint is a kind of contact: put the address or item into `content`."
+        problem = f"{kinds:,} kinds of touchpoints, more than {MOST_TOUCHPOINTS}"
+        examples = _examples(both, "touchpoint", fetch)
+        yield Finding("touchpoints", "touchpoint", problem, 0, advice, examples)
+    if not absent:
+        return
+    names = both.select(name=both.touchpoint).distinct()
+    known = set(fetch(names.limit(1000))["name"].dropna())
+    if "touchpoint" in getattr(others.get("catalog"), "columns", ()):
+        catalog = others["catalog"]
+        known |= set(fetch(catalog.select(name=catalog.touchpoint.cast("string")))["name"].dropna())
+    for name in absent:
+        if name not in known:
+            problem = f"no touchpoint is called `{name}`, which `conversion:` of study.yaml names"
+            advice = f"There are: {', '.join(sorted(known)[:12])}.{did_you_mean(name, known)}"
+            yield Finding("touchpoints", "touchpoint", problem, 0, advice)
+
+
+def _ambiguous(
+    raw: ir.Table, table: Table, settings: Settings, others: Mapping[str, ir.Table], fetch: Fetch
+) -> Iterator[Finding]:
+    """Warnings for ids that may stand for two persons, counted on distinct ids."""
+    if table.name == "identities" and {"id_type", "id_value", "customer_id"} <= set(raw.columns):
+        ids = raw.group_by("id_value").aggregate(
+            types=raw.id_type.nunique(), owners=raw.customer_id.nunique()
+        )
+        shared, name = ids.filter((ids.types > 1) & (ids.owners > 1)), "id_value"
+        problem = "belong to different customers under different id_types"
+        advice = "They are linked to nobody; put the id_type before the id if these are different ids."
+    elif table.name == "touchpoints" and {"customer_id", "anonymous_id"} <= set(raw.columns):
+        own = _plain(typed(raw.select("customer_id", "anonymous_id"), table, settings), table)
+        pairs = own.distinct()
+        known = pairs.filter(pairs.customer_id.notnull()).select(id="customer_id").distinct()
+        links = pairs.select(id="anonymous_id", customer="customer_id")
+        linked = others.get("identities")
+        if linked is not None and {"id_value", "customer_id"} <= set(linked.columns):
+            given = linked.select(
+                id=linked.id_value.cast("string"), customer=linked.customer_id.cast("string")
+            )
+            links = links.union(given)
+        owned = (
+            links.filter(links.customer.notnull()).group_by("id").aggregate(n=lambda t: t.customer.nunique())
+        )
+        alone = pairs.filter(pairs.customer_id.isnull() & pairs.anonymous_id.notnull()).select(
+            id="anonymous_id"
+        )
+        shared, name = alone.semi_join(known, "id").anti_join(owned.filter(owned.n == 1), "id"), "id"
+        problem = "are both a customer_id and an anonymous_id that nothing links to a customer"
+        advice = (
+            "Each counts as one person; put a prefix before one of the two if these are different people."
+        )
+    else:
+        return
+    if count := int(fetch(shared.aggregate(n=shared.count()))["n"].iloc[0]):
+        column = "anonymous_id" if name == "id" else name
+        examples = _examples(shared, name, fetch)
+        yield Finding(table.name, column, f"{count:,} id(s) {problem}", 0, advice, examples, blocks=False)
 
 
 def _misnamed(raw: ir.Table, table: Table) -> Iterator[Finding]:
@@ -587,9 +667,18 @@ def _rules(
             yield from _text_rules(column, given)
         if column.kind == "time":
             # ibis.now() would make the check's answer depend on the engine's clock and zone.
-            last = datetime.datetime.now(datetime.UTC).replace(tzinfo=None) + datetime.timedelta(days=1)
+            days, until = (3653, "ten years from now") if name == "promised_ts" else (1, "tomorrow")
+            last = datetime.datetime.now(datetime.UTC).replace(tzinfo=None) + datetime.timedelta(days=days)
             off = (value < ibis.literal(EARLIEST)) | (value > ibis.literal(last))
-            yield _Rule(name, "outside 1990 to tomorrow", "Check the unit and the time zone.", broken=off)
+            yield _Rule(name, f"outside 1990 to {until}", "Check the unit and the time zone.", broken=off)
+        if name in _RANGES:
+            low, high, problem = _RANGES[name]
+            yield _Rule(name, problem, "Mend the values, or leave them empty where not known.",
+                        broken=(value < low) | (value > high))  # fmt: skip
+        if table.name in ("touchpoints", "catalog") and name in ("touchpoint", "channel"):
+            taken = RESERVED + (STAGES if name == "touchpoint" else ())
+            advice = f"Rename it; {', '.join(taken)} mean something else in results."
+            yield _Rule(name, "a reserved name", advice, broken=value.isin(taken))
         if name in parents:
             yield from _orphans(both, table, name, parents[name], raw)
     if table.name == "touchpoints":
@@ -601,7 +690,7 @@ def _rules(
         if name in raw.columns and table.column(name).kind == "money" and not settings.currency:
             money: Any = both[name]
             nameless = both.currency.isnull() if "currency" in raw.columns else ibis.literal(True)
-            advice = "Fill `currency` (EUR, BRL, ...), or put `currency:` into study.yaml."
+            advice = "Fill `currency` (EUR, BRL, ...), or put `currency:` into study.yaml (or pass currency='EUR' to open_study)."
             yield _Rule(name, "money without a currency", advice, broken=money.notnull() & nameless)
 
 
@@ -633,7 +722,8 @@ def _unreadable(column: Column, given: Any, settings: Settings) -> tuple[str, st
             return "not an amount of money", "Write digits with a decimal point."
         return (
             "not whole minor units (cents)",
-            "Write integers, or put `money: major` into study.yaml to have decimals converted.",
+            "Write integers, or put `money: major` into study.yaml (or pass money='major' to open_study) "
+            "to have decimals converted.",
         )
     if column.kind == "time":
         return (

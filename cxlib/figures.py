@@ -6,7 +6,9 @@ A plot takes a result and ends with `finish(fig, alt)`, which returns something 
 from __future__ import annotations
 
 import base64
+import functools
 import io
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,11 +33,18 @@ STAGE_COLOURS = {
 }
 WIDTHS = {"text": 7.2, "wide": 9.6}
 DPI = 120
+LONGEST = 28
+# Used where they are installed, for the scripts that matplotlib's own font lacks.
+FALLBACKS = (
+    "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans CJK KR", "Noto Sans SC", "Noto Sans JP",
+    "Source Han Sans SC", "WenQuanYi Zen Hei", "WenQuanYi Micro Hei", "Droid Sans Fallback", "IPAGothic",
+    "PingFang SC", "Hiragino Sans", "Microsoft YaHei", "SimHei", "Malgun Gothic", "Arial Unicode MS",
+)  # fmt: skip
 
 _STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
     "font.size": 9.5,
+    "text.parse_math": False,  # a name may hold a $
     "text.color": INK,
     "axes.labelcolor": INK,
     "axes.edgecolor": "#9aa5b1",
@@ -84,7 +93,26 @@ def style() -> Any:
     """The house style, as a context for drawing."""
     import matplotlib as mpl
 
-    return mpl.rc_context(_STYLE)
+    return mpl.rc_context(_STYLE | {"font.sans-serif": _fonts()})
+
+
+@functools.cache
+def _fonts() -> list[str]:
+    """The house font, then what is installed of the fallbacks: matplotlib warns of each that is not."""
+    from matplotlib.font_manager import fontManager
+
+    installed = {font.name for font in fontManager.ttflist}
+    return ["DejaVu Sans", *(name for name in FALLBACKS if name in installed)]
+
+
+def label(name: object) -> str:
+    """A name as it stands in a figure: as people write it, a long one shortened in the middle.
+
+    >>> label("web_page"), label("newsletter_of_the_first_week_of_spring")
+    ('web page', 'newsletter of…week of spring')
+    """
+    text = " ".join(nice(name).split())
+    return text if len(text) <= LONGEST else f"{text[:13].rstrip()}…{text[-14:].lstrip()}"
 
 
 def finish(fig: Any, alt: str) -> Shown:
@@ -94,8 +122,12 @@ def finish(fig: Any, alt: str) -> Shown:
     for ax in fig.axes:
         ax.set_title(ax.get_title(), loc="left", fontsize=11, fontweight="bold", pad=10)
         ax.set_title("", loc="center")
+    for text in fig.findobj(lambda artist: hasattr(artist, "set_parse_math")):
+        text.set_parse_math(False)  # those made outside the style too
     buffer = io.BytesIO()
-    with style():
+    with style(), warnings.catch_warnings():
+        # A script that no installed font has is drawn as boxes; tables and the alt text hold the names.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         # No software or date stamp: the same figure gives the same bytes.
         fig.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
     return Shown(buffer.getvalue(), alt)
@@ -107,7 +139,7 @@ def dots(ax: Any, labels: Sequence[str], estimate: Any, low: Any, high: Any, col
     colours = [colour] * len(labels) if isinstance(colour, str) else list(colour)
     ax.hlines(rows, low, high, color=colours, linewidth=2.2, alpha=0.45)
     ax.scatter(estimate, rows, s=30, color=colours, zorder=3)
-    ax.set_yticks(rows, [nice(label) for label in labels])
+    ax.set_yticks(rows, [label(name) for name in labels])
     ax.set_ylim(-0.7, len(labels) - 0.3)
     ax.grid(axis="y", visible=False)
 
@@ -120,8 +152,8 @@ def heat(ax: Any, values: Any, rows: Sequence[str], columns: Sequence[str], *, p
     values = np.asarray(values, dtype=float)
     top = max(float(np.nanmax(values, initial=0.0)), 1e-9)
     ax.imshow(values, cmap=shade, vmin=0, vmax=top, aspect="auto")
-    ax.set_xticks(range(len(columns)), [nice(c) for c in columns])
-    ax.set_yticks(range(len(rows)), [nice(r) for r in rows])
+    ax.set_xticks(range(len(columns)), [label(c) for c in columns])
+    ax.set_yticks(range(len(rows)), [label(r) for r in rows])
     ax.grid(visible=False)
     for spine in ax.spines.values():
         spine.set_visible(False)

@@ -2,10 +2,11 @@
 
 from cxlib.collection import plots
 from cxlib.collection.clusters import Counts
-from cxlib.collection.contents import Checks, Contents, asked, checks, columns, contents
+from cxlib.collection.contents import Checks, Contents, checks, columns, contents
 from cxlib.collection.promises import promises
 from cxlib.collection.quality import Quality, quality
 from cxlib.collection.responders import Responders, responders
+from cxlib.collection.scales import asked
 from cxlib.collection.summary import summary
 from cxlib.collection.voice import CSAT, NPS, Scores, csat, nps, scores, stars
 

@@ -45,7 +45,12 @@ class Counts(Result):
         return Claim(self.said)
 
     def _repr_mimebundle_(self, **kwargs: object) -> dict[str, str]:
-        return bundle(self.table(), shares=self.shares)
+        table = self.table()
+        if {"estimate", "low", "high", "n"} <= set(table) and (
+            table[["estimate", "low", "high"]].eq(table["n"], axis=0).all(axis=None)
+        ):
+            table = table.drop(columns=["estimate", "low", "high"])  # a count says its number once
+        return bundle(table, shares=self.shares)
 
 
 def sums(rows: ir.Table, values: Mapping[str, ir.Value], by: Sequence[str] = ()) -> ir.Table:
@@ -104,10 +109,12 @@ def clustered(frame: pd.DataFrame, name: str) -> Clustered:
 def rate(keys: dict[str, object], found: pd.DataFrame, name: str, n: int | None = None) -> dict[str, object]:
     """One row of a table of rates: `keys`, then the share with Wilson's interval, n and customers.
 
-    `found` is one row of fetched sums; `n` says how many cases the share is of, if not its rows.
+    `found` is one row of fetched sums; `n` says how many cases the share is of, if not its rows (the
+    weights are then these cases, and not a survey's).
     """
-    count = int(found["n"].iloc[0]) if n is None else n
-    share = clustered(found, name)._replace(answers=np.array([float(count)]))
+    count, share = int(found["n"].iloc[0]), clustered(found, name)
+    if n is not None:
+        count, share = n, share._replace(answers=np.array([float(n)]))
     p = share.ratio
     size = share.effective(p * (1 - p))
     interval = stats.wilson(p * size, size, df=share.df)

@@ -100,15 +100,6 @@ def checks(study: Study) -> Checks:
     return Checks(frame, sum(study.findings.rows.values()))
 
 
-def asked(study: Study) -> list[str]:
-    """The questions of the surveys that somebody answered: nps, csat and ces first, then by name."""
-    surveys = study.table("surveys", needed_by="asked")
-    answered = surveys.filter(surveys.score.notnull()).select("question").distinct()
-    known = study.cached("asked", {}, lambda: study.fetch(answered))["question"].tolist()
-    first = [name for name in ("nps", "csat", "ces") if name in known]
-    return first + sorted(set(known) - set(first))
-
-
 def columns(table: str) -> Counts:
     """The contract of one table: column, required or optional, kind, meaning, allowed values.
 

@@ -11,7 +11,16 @@ from cxlib.collection.quality import Quality
 from cxlib.collection.responders import Responders
 from cxlib.collection.voice import Scores, points
 from cxlib.figures import Shown
-from cxlib.results import minimum, nice, number, percent
+from cxlib.results import TOO_FEW, nice, number, percent, visible
+
+
+def _nothing(title: str) -> Shown:
+    """What stands in a figure's place where every row rests on too few customers."""
+    fig, ax = figures.figure(height=1.2)
+    ax.set_axis_off()
+    ax.set_title(title)
+    ax.text(0, 0.5, TOO_FEW, color=figures.MUTED)
+    return figures.finish(fig, str(TOO_FEW))
 
 
 def score_dots(result: Scores) -> Shown:
@@ -19,9 +28,10 @@ def score_dots(result: Scores) -> Shown:
 
     Groups on fewer customers than the minimum for display are left out.
     """
-    table, key = result.table(), result.table().columns[0]
-    whole, groups = table.iloc[0], table.iloc[1:]
-    groups = groups[groups["customers"] >= minimum()].sort_values("estimate", ascending=False)
+    table, key = visible(result.table()), result.table().columns[0]
+    if not len(table) or table[key].iloc[0] != EVERYWHERE:
+        return _nothing(result.measure)
+    whole, groups = table.iloc[0], table.iloc[1:].sort_values("estimate", ascending=False)
     shown = groups if len(groups) else table.iloc[:1]
     factor = 100 if result.unit == "share" else 1
     say = {"points": points, "share": percent}.get(result.unit, number)
@@ -46,9 +56,10 @@ def score_dots(result: Scores) -> Shown:
 
 def response_dots(result: Responders) -> Shown:
     """The share of customers who answered, by each value of each attribute, with intervals."""
-    table = result.table()
+    table = visible(result.table())
+    if not len(table) or table["attribute"].iloc[0] != EVERYWHERE:
+        return _nothing("Who answered a survey")
     whole, rows = table.iloc[0], table.iloc[1:]
-    rows = rows[rows["customers"] >= minimum()]
     shown = rows if len(rows) else table.iloc[:1]
     labels = [
         f"{a}: {v}" if a != EVERYWHERE else "all"
@@ -69,9 +80,18 @@ def response_dots(result: Responders) -> Shown:
 
 
 def volume_lines(result: Quality) -> Shown:
-    """Events a month, one line a channel; months that the study covers only in part are left out."""
-    wide = result.monthly.table().pivot(index="month", columns="channel", values="n")
-    wide = wide.reindex(pd.date_range(wide.index.min(), wide.index.max(), freq="MS")).fillna(0)
+    """Events a month, one line a channel; months that the study covers only in part are left out.
+
+    A month of a channel with fewer customers than the minimum for display is a gap in its line.
+    """
+    monthly = result.monthly.table()
+    shown = visible(monthly)
+    if not len(shown):
+        return _nothing("Events by channel")
+    months = pd.date_range(monthly["month"].min(), monthly["month"].max(), freq="MS")
+    hidden = monthly.assign(n=monthly["n"].where(monthly.index.isin(shown.index)).fillna(-1))
+    wide = hidden.pivot(index="month", columns="channel", values="n").reindex(months).fillna(0)
+    wide = wide[sorted(shown["channel"].unique())].replace(-1, np.nan)
     first, last = result.volume.frame["first"].min(), result.volume.frame["last"].max()
     spare = pd.Timedelta(days=3)
     whole = (wide.index >= first - spare) & (wide.index + pd.offsets.MonthEnd(1) <= last + spare)
@@ -103,7 +123,9 @@ def volume_lines(result: Quality) -> Shown:
 
 def stars_bar(result: Counts) -> Shown:
     """The share of each score as a bar with its interval."""
-    table = result.table()
+    table = visible(result.table())
+    if not table["estimate"].gt(0).any():
+        return _nothing("How the answers are spread")
     fig, ax = figures.figure(height=2.8)
     estimate, low, high = (100 * table[name].to_numpy(float) for name in ("estimate", "low", "high"))
     ax.bar(table["score"].astype(str), estimate, color=figures.ACCENT, width=0.65)

@@ -6,6 +6,7 @@ the number itself. Rates (duplicates, lateness, fulfilment) have customers as cl
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import ibis
@@ -14,13 +15,15 @@ import numpy as np
 import pandas as pd
 
 from cxlib.collection.clusters import Counts, rate, sums
+from cxlib.collection.days import local_day, local_times
 from cxlib.contract import TABLES
-from cxlib.results import Claim, Result, nice, percent
+from cxlib.results import TOO_FEW, Claim, Result, nice, percent, visible
 from cxlib.study import Study
+from cxlib.study.log import _ids
 
 LATE_US = 3_600_000_000
 """An event that reached the collector more than an hour after it happened came late (microseconds)."""
-DAY_US = 86_400_000_000
+CHECKS = ("repeats of another event", "arrivals over an hour late", "arrivals before the event")
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +35,9 @@ class Quality(Result):
     row without an event; `anonymous`, share of events without a customer_id); `monthly`, events by
     channel and month; `issues`, the share of events that repeat another, came late, or came before
     they happened; `blanks`, the share of empty values in each column the study came with.
+
+    Customers are the persons of the log (a linked cookie counts as its customer). Days, months, first
+    and last are by the clock of the study's own time zone.
     """
 
     volume: Counts
@@ -48,7 +54,7 @@ class Quality(Result):
 
     def claim(self) -> Claim:
         """Volume and issues in two sentences."""
-        return Claim(f"{self.volume.claim()} {self.issues.claim()}")
+        return Claim(" ".join(dict.fromkeys([self.volume.claim(), self.issues.claim()])))
 
 
 def quality(study: Study) -> Quality:
@@ -60,13 +66,17 @@ def quality(study: Study) -> Quality:
     `touchpoints`.
     """
     events = _events(study)
-    days = study.cached("quality_days", {}, lambda: study.fetch(_daily(events)))
-    volume = study.cached("quality_volume", {}, lambda: _volume(study.fetch(_totals(events)), days))
+    totals = study.cached("quality_totals", {}, lambda: study.fetch(_totals(events)))
+    day = local_day(study, totals["first"].min(), totals["last"].max())
+    zone = {"zone": study.settings.time_zone}
+    days = study.cached("quality_days", zone, lambda: study.fetch(_daily(events, day)))
+    monthly = study.cached("quality_months", zone, lambda: _monthly(study.fetch(_months(events, day))))
+    volume = _volume(study, totals, days)
     issues = study.cached("quality_issues", {}, lambda: _issues(study, events))
     blanks = study.cached("quality_blanks", {}, lambda: _blanks(study))
     return Quality(
         Counts(volume, _say_volume(volume), ("anonymous",)),
-        Counts(_monthly(days), f"{days['day'].nunique():,} days have at least one event.", ()),
+        Counts(monthly, f"{days['day'].nunique():,} days have at least one event.", ()),
         Counts(issues, _say_issues(issues)),
         Counts(blanks, _say_blanks(blanks)),
     )
@@ -75,8 +85,10 @@ def quality(study: Study) -> Quality:
 def _events(study: Study) -> ir.Table:
     """Touchpoints with person_, channel_, source_ and at_ (microseconds)."""
     raw = study.table("touchpoints", needed_by="quality")
+    known = raw["customer_id"].nullif("")
     events = raw.select(
-        person_=ibis.coalesce(raw["customer_id"], raw["anonymous_id"], raw["event_id"].cast("string")),
+        known_=known.notnull(),
+        person_=ibis.coalesce(known, raw["anonymous_id"].nullif(""), raw["event_id"].cast("string")),
         anonymous_=raw["customer_id"].isnull().cast("int64"),
         touchpoint="touchpoint",
         ts="ts",
@@ -85,6 +97,8 @@ def _events(study: Study) -> ir.Table:
         channel_=raw["channel"],
         source_=raw["source"].fill_null("(not stated)"),
     )
+    if study.has("touchpoints", "anonymous_id"):
+        events = _linked(study, events)
     if study.has("catalog"):
         catalog = study.table("catalog").select(named_="touchpoint", usual_="channel")
         events = events.left_join(catalog, events["touchpoint"] == catalog["named_"])
@@ -92,6 +106,23 @@ def _events(study: Study) -> ir.Table:
             "named_", "usual_"
         )
     return events.mutate(channel_=events["channel_"].fill_null("(not stated)"))
+
+
+def _linked(study: Study, events: ir.Table) -> ir.Table:
+    """The events with the log's person for each id: a linked cookie is its customer.
+
+    The same text may be a customer's id and a cookie's, so which of the two it is takes part.
+    """
+    ids = _ids(study)
+    known = ids["customer_id"].nullif("") if "customer_id" in ids.columns else ibis.null("string")
+    who = ids.select(
+        whose_=known.notnull(), id_=ibis.coalesce(known, ids["anonymous_id"].nullif("")), key_=ids["key"]
+    )
+    who = study.engine.keep(who.filter(who["id_"].notnull()).distinct())
+    joined = events.left_join(who, [events["person_"] == who["id_"], events["known_"] == who["whose_"]])
+    return joined.mutate(person_=ibis.coalesce(joined["key_"], joined["person_"])).drop(
+        "key_", "id_", "whose_"
+    )
 
 
 def _totals(events: ir.Table) -> ir.Table:
@@ -104,12 +135,18 @@ def _totals(events: ir.Table) -> ir.Table:
     )
 
 
-def _daily(events: ir.Table) -> ir.Table:
-    by = {"source": events["source_"], "channel": events["channel_"], "day": events["ts"].date()}
+def _daily(events: ir.Table, day: Callable[[ir.Value], ir.Value]) -> ir.Table:
+    by = {"source": events["source_"], "channel": events["channel_"], "day": day(events["ts"])}
     return events.group_by(**by).agg(events=events.count()).order_by("source", "channel", "day")
 
 
-def _volume(totals: pd.DataFrame, days: pd.DataFrame) -> pd.DataFrame:
+def _months(events: ir.Table, day: Callable[[ir.Value], ir.Value]) -> ir.Table:
+    by = {"channel": events["channel_"], "month": day(events["ts"]).truncate("M")}
+    counted = events.group_by(**by).agg(events=events.count(), customers=events["person_"].nunique())
+    return counted.order_by("channel", "month")
+
+
+def _volume(study: Study, totals: pd.DataFrame, days: pd.DataFrame) -> pd.DataFrame:
     number = pd.to_datetime(days["day"]).astype("datetime64[s]").astype("int64") // 86_400
     gaps = days.assign(longest_gap_days=number.groupby([days["source"], days["channel"]]).diff() - 1)
     longest = gaps.groupby(["source", "channel"])["longest_gap_days"].max().fillna(0)
@@ -121,21 +158,19 @@ def _volume(totals: pd.DataFrame, days: pd.DataFrame) -> pd.DataFrame:
     out["estimate"] = out["low"] = out["high"] = table["events"].astype(float)
     out["n"] = table["events"].astype(int)
     out["customers"] = table["customers"].astype(int)
-    out["first"], out["last"] = pd.to_datetime(table["first"]), pd.to_datetime(table["last"])
-    out["days_silent"] = (out["last"].max() - out["last"]) / pd.Timedelta(days=1)
+    last = pd.to_datetime(table["last"])
+    out["first"], out["last"] = local_times(study, table["first"]), local_times(study, last)
+    out["days_silent"] = (last.max() - last) / pd.Timedelta(days=1)
     out["longest_gap_days"] = table["longest_gap_days"].astype(int)
     out["anonymous"] = table["unnamed"].astype(float) / table["events"].astype(float)
     return out if out["source"].nunique() > 1 else out.drop(columns="source")
 
 
-def _monthly(days: pd.DataFrame) -> pd.DataFrame:
-    first = pd.to_datetime(days["day"]).to_numpy().astype("datetime64[M]").astype("datetime64[s]")
-    month = days.assign(month=first)
-    table = month.groupby(["channel", "month"])["events"].sum().reset_index()
-    count = table["events"].astype(int)
-    return table[["channel", "month"]].assign(
-        estimate=count.astype(float), low=count.astype(float), high=count.astype(float), n=count
-    )
+def _monthly(months: pd.DataFrame) -> pd.DataFrame:
+    count = months["events"].astype(int)
+    table = months[["channel"]].assign(month=pd.to_datetime(months["month"]).astype("datetime64[s]"))
+    table["estimate"] = table["low"] = table["high"] = count.astype(float)
+    return table.assign(n=count, customers=months["customers"].astype(int))
 
 
 def _issues(study: Study, events: ir.Table) -> pd.DataFrame:
@@ -150,13 +185,13 @@ def _issues(study: Study, events: ir.Table) -> pd.DataFrame:
     same = marked.group_by(["person_", "touchpoint", "at_"]).agg(rows_=marked.count(), **marks)
     totals = {name: same[name].sum() for name in ("rows_", "late_", "early_", "dated_")}
     people = study.engine.keep(same.group_by("person_").agg(distinct_=same.count(), **totals))
-    parts = {
-        "repeats of another event": (people["rows_"] - people["distinct_"], people["rows_"]),
-        "arrivals over an hour late": (people["late_"], people["dated_"]),
-        "arrivals before the event": (people["early_"], people["dated_"]),
-    }
+    parts = (
+        (people["rows_"] - people["distinct_"], people["rows_"]),
+        (people["late_"], people["dated_"]),
+        (people["early_"], people["dated_"]),
+    )
     rows = []
-    for check, (marked_events, all_events) in parts.items():
+    for check, (marked_events, all_events) in zip(CHECKS, parts, strict=True):
         # A person's share, weighted by the person's events, is a ratio of sums over persons.
         asked = people.mutate(weight_=all_events, share_=marked_events / all_events.nullif(0))
         asked = asked.filter(asked["weight_"] > 0)
@@ -167,29 +202,46 @@ def _issues(study: Study, events: ir.Table) -> pd.DataFrame:
 
 
 def _blanks(study: Study) -> pd.DataFrame:
-    rows = []
+    """One row a column; `customers`: those of its table (for the catalog, the most of any table)."""
+    rows: list[dict[str, object]] = []
     for table in [name for name in TABLES if study.has(name)]:
         view = study.table(table)
         columns = [name for name in view.columns if name in study.given[table]]
         found = study.fetch(
-            view.agg(rows_=view.count(), **{f"c{i}": view[name].count() for i, name in enumerate(columns)})
+            view.agg(
+                rows_=view.count(),
+                people_=_people(view),
+                **{f"c{i}": view[name].count() for i, name in enumerate(columns)},
+            )
         )
         size = int(found["rows_"].iloc[0])
         for i, name in enumerate(columns):
             share = 1 - int(found[f"c{i}"].iloc[0]) / size if size else float("nan")
             known = name in {column.name for column in TABLES[table].columns}
             row = {"table": table, "column": name, "estimate": share, "low": share, "high": share, "n": size}
-            rows.append({**row, "in_contract": known})
-    return pd.DataFrame(rows, columns=["table", "column", "estimate", "low", "high", "n", "in_contract"])
+            rows.append({**row, "in_contract": known, "customers": int(found["people_"].iloc[0])})
+    frame = pd.DataFrame(
+        rows, columns=["table", "column", "estimate", "low", "high", "n", "in_contract", "customers"]
+    )
+    catalog = frame["table"] == "catalog"
+    return frame.assign(customers=frame["customers"].mask(catalog, frame["customers"].max()))
+
+
+def _people(view: ir.Table) -> ir.Value:
+    ids = [view[name] for name in ("customer_id", "anonymous_id", "response_id") if name in view.columns]
+    return ibis.coalesce(*ids).nunique() if ids else ibis.literal(0)
 
 
 def _say_volume(volume: pd.DataFrame) -> str:
-    total, largest = int(volume["n"].sum()), volume.iloc[0]
+    shown = visible(volume)
+    if not len(shown):
+        return TOO_FEW
+    total, largest = int(volume["n"].sum()), shown.iloc[0]
     text = (
-        f"{total:,} events from {volume['first'].min():%Y-%m-%d} to {volume['last'].max():%Y-%m-%d}, "
+        f"{total:,} events from {shown['first'].min():%Y-%m-%d} to {shown['last'].max():%Y-%m-%d}, "
         f"{percent(largest['n'] / total)} of them through {nice(largest['channel'])}"
     )
-    silent = volume[volume["days_silent"] > 7]
+    silent = shown[shown["days_silent"] > 7]
     if len(silent):
         worst = silent.iloc[int(np.argmax(silent["days_silent"]))]
         text += f"; {nice(worst['channel'])} has been silent for {worst['days_silent']:.0f} days at the end"
@@ -197,17 +249,29 @@ def _say_volume(volume: pd.DataFrame) -> str:
 
 
 def _say_issues(issues: pd.DataFrame) -> str:
-    shares = zip(issues["check"], issues["estimate"].to_numpy(float), strict=True)
-    said = [f"{percent(share)} {check}" for check, share in shares if share > 0]
-    return f"Of all events, {', '.join(said)}." if said else "No event repeats another or came late."
+    shown = visible(issues)
+    if not len(shown):
+        return TOO_FEW
+    share = shown.set_index("check")["estimate"]
+    repeats, late, early = (share.get(check, 0.0) for check in CHECKS)
+    said = [f"{percent(repeats)} of all events repeat another one"] if repeats > 0 else []
+    arrived = [f"{percent(late)} came over an hour late"] if late > 0 else []
+    arrived += [f"{percent(early)} came before they happened"] if early > 0 else []
+    if arrived:
+        said.append(f"of those with a time of arrival, {' and '.join(arrived)}")
+    text = "; ".join(said) or "no event repeats another or came late"
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def _say_blanks(blanks: pd.DataFrame) -> str:
-    empty = blanks[blanks["estimate"] > 0]
+    shown = visible(blanks)
+    if not len(shown):
+        return TOO_FEW
+    empty = shown[shown["estimate"] > 0]
     if not len(empty):
         return "No column has an empty value."
     worst = empty.iloc[int(np.argmax(empty["estimate"]))]
     return (
-        f"{len(empty)} of {len(blanks)} columns have empty values, most {nice(worst['column'])} in {worst['table']} "
+        f"{len(empty)} of {len(shown)} columns have empty values, most {nice(worst['column'])} in {worst['table']} "
         f"({percent(worst['estimate'])})."
     )

@@ -14,7 +14,7 @@ from scipy import stats as distributions
 
 from cxlib import stats
 from cxlib.collection.clusters import EVERYWHERE
-from cxlib.results import Claim, Result, percent
+from cxlib.results import TOO_FEW, Claim, Result, percent, visible
 from cxlib.study import Study
 
 
@@ -24,7 +24,8 @@ class Responders(Result):
 
     `frame`: `attribute`, `value`, estimate (share of the customers who answered anything), low,
     high, n and customers (both the customers in contact), `q`: p-value of "response does not depend
-    on this attribute", adjusted for the number of attributes. "(all)" first.
+    on this attribute", adjusted for the number of attributes; NaN where there was nothing to compare.
+    "(all)" first.
     """
 
     SHARES: ClassVar = ("estimate",)
@@ -37,8 +38,11 @@ class Responders(Result):
 
     def claim(self) -> Claim:
         """How many answered, and along which attributes those who did differ from those who did not."""
-        whole = self.frame.iloc[0]
-        tested = self.frame.iloc[1:].drop_duplicates("attribute")
+        table = visible(self.table())
+        if not len(table) or table["attribute"].iloc[0] != EVERYWHERE:
+            return TOO_FEW
+        whole = table.iloc[0]
+        tested = table.iloc[1:].dropna(subset="q").drop_duplicates("attribute")
         apart = tested.loc[tested["q"] < 0.05, "attribute"].tolist()
         text = f"{percent(whole['estimate'])} of {whole['n']:,} customers in contact answered a survey"
         if apart:
@@ -65,7 +69,11 @@ def responders(study: Study) -> Responders:
     Customers in contact have at least one touchpoint (in a study without touchpoints: one order)
     under their customer_id. An attribute is any of age_band, region, loyalty_tier and
     acquisition_channel that `customers` came with. Customers are independent: Wilson's interval, and
-    a chi-square test an attribute, adjusted by Benjamini and Hochberg.
+    a chi-square test an attribute (by simulation where counts are small), adjusted by Benjamini and
+    Hochberg.
+
+    Activity counts all of a customer's events. Where answering a survey is itself a touchpoint, part
+    of activity is response: who answered has an event more, and a difference by activity is overstated.
     """
     surveys = study.table("surveys", needed_by="responders")
     source = "orders" if study.has("orders") and not study.has("touchpoints") else "touchpoints"
@@ -125,18 +133,26 @@ def _band(events: ir.Value) -> ir.Value:
     return named
 
 
+DRAWS = 9_999
+
+
 def _differs(x: np.ndarray, n: np.ndarray) -> float:
     """p-value of equal shares (chi-square); NaN where there is nothing to compare.
 
-    Values with an expected count under 5 are tested as one, or chance alone would look like a finding.
+    Where a value has an expected count under 5, chi-square is no guide, and its statistic is compared
+    with that of `DRAWS` tables with the same margins (Hope 1968, J. Royal Statistical Society B 30);
+    always the same tables, so that the same study gives the same figure.
     """
-    rarer = min(x.sum(), n.sum() - x.sum()) / max(n.sum(), 1)
-    order = np.argsort(n)[::-1]
-    cells = np.array([x, n - x])[:, order]
-    large = max(int((n[order] * rarer >= 5).sum()), 1)
-    table = np.column_stack([cells[:, :large], cells[:, large:].sum(axis=1)])
-    while table.shape[1] > 1 and table[:, -1].sum() * rarer < 5:
-        table = np.column_stack([table[:, :-2], table[:, -2:].sum(axis=1)])
-    if table.shape[1] < 2:
+    total, answered = n.sum(), x.sum()
+    if len(n) < 2 or not 0 < answered < total:
         return float("nan")
-    return float(distributions.chi2_contingency(table, correction=False).pvalue)
+    share = answered / total
+    if n.min() * min(share, 1 - share) >= 5:
+        cells = np.array([x, n - x])
+        return float(distributions.chi2_contingency(cells, correction=False).pvalue)
+    drawn = np.random.default_rng(0).multivariate_hypergeometric(
+        n.astype(np.int64), int(answered), size=DRAWS, method="marginals"
+    )
+    found = ((x - n * share) ** 2 / n).sum()
+    as_far = ((drawn - n * share) ** 2 / n).sum(axis=1) >= found * (1 - 1e-9)
+    return float((1 + as_far.sum()) / (1 + DRAWS))

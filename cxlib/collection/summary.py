@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from cxlib.collection.quality import quality
 from cxlib.collection.responders import responders
 from cxlib.collection.voice import scores
-from cxlib.errors import CxLookupError
-from cxlib.results import Summary, nice, percent
+from cxlib.errors import CxLookupError, CxValueError
+from cxlib.results import Summary, nice, percent, visible
 
 if TYPE_CHECKING:
     from cxlib.study import Study
@@ -20,7 +20,7 @@ def summary(study: Study) -> Summary:
     if study.has("touchpoints"):
         found = quality(study)
         lines += [str(found.volume.claim()), str(found.issues.claim())]
-        issues = found.issues.table().sort_values("estimate", ascending=False)
+        issues = visible(found.issues.table()).sort_values("estimate", ascending=False)
         if len(issues) and issues["estimate"].iloc[0] > 0.005:
             worst = issues.iloc[0]
             advice.append(f"find where {worst['check']} come from ({percent(worst['estimate'])} of events)")
@@ -28,16 +28,19 @@ def summary(study: Study) -> Summary:
         for question in ("nps", "csat"):
             try:
                 asked = scores(study, question, "touchpoint")
-            except CxLookupError:
+            except (CxLookupError, CxValueError):  # nobody answered, or on a scale that gives no score
                 continue
             lines.append(str(asked.claim()))
-            below = asked.table().iloc[1:]
-            below = below[(below["q"] < 0.05) & (below["estimate"] < asked.table()["estimate"].iloc[0])]
+            groups = visible(asked.table())
+            below = groups[(groups["q"] < 0.05) & (groups["estimate"] < asked.table()["estimate"].iloc[0])]
             if len(below) and not any("read" in line for line in advice):
                 lowest = below.sort_values("estimate").iloc[0]
                 advice.append(f"read what customers say about {nice(lowest.iloc[0])}")
         if study.has("touchpoints") or study.has("orders"):
             lines.append(str(responders(study).claim()))
+    if not lines:
+        held = ", ".join(f"{name} {rows:,}" for name, rows in study.findings.rows.items())
+        lines.append(f"Neither touchpoints nor surveys are in this study; it has {held} (rows).")
     if advice:
         lines.append(f"Next: {'; '.join(advice)}.")
-    return Summary(tuple(lines))
+    return Summary(tuple(dict.fromkeys(lines)))

@@ -5,7 +5,6 @@ Answers of one customer resemble each other, so customers are the clusters every
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import ibis
@@ -13,16 +12,15 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from scipy import special
 from scipy import stats as distributions
 
 from cxlib import stats
 from cxlib.collection.clusters import EVERYWHERE, Counts, clustered, rate, sums
+from cxlib.collection.scales import DETRACTOR, PROMOTER, Measure, measure, scales, top_boxes
 from cxlib.errors import CxLookupError, CxValueError, did_you_mean
-from cxlib.results import Claim, Result, bundle, nice, number, percent
+from cxlib.results import TOO_FEW, Claim, Result, bundle, minimum, nice, number, percent, visible
 from cxlib.study import Study
-
-PROMOTER, DETRACTOR = 9, 6
-"""Of 0 to 10: a promoter scores at least 9, a detractor at most 6 (Reichheld 2003)."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +46,8 @@ class NPS(Result):
 
     def claim(self) -> Claim:
         """The score in one sentence."""
+        if not len(visible(self.table())):
+            return TOO_FEW
         return Claim(
             f"The net promoter score is {points(self.estimate)} ({points(self.low)} to {points(self.high)}), "
             f"on {self.n:,} answers."
@@ -71,6 +71,8 @@ class CSAT(Result):
 
     def claim(self) -> Claim:
         """The share in one sentence."""
+        if not len(visible(self.table())):
+            return TOO_FEW
         return Claim(
             f"{percent(self.estimate)} are satisfied ({percent(self.low)} to {percent(self.high)}), "
             f"on {self.n:,} answers."
@@ -109,16 +111,23 @@ def csat(
     scale_max: float,
     weights: ArrayLike | None = None,
     clusters: ArrayLike | None = None,
-    top: int = 2,
+    top: int | None = None,
 ) -> CSAT:
     """Share of answers in the `top` boxes of a scale, with Wilson's interval (95 %).
 
-    The scale has whole steps from `scale_min` to `scale_max`; else as `nps`.
+    Without `top` it is two boxes of a scale of 4 to 11 whole steps and one of a scale of two; any other
+    scale has no top boxes (CxValueError), unless `top` says how many. Else as `nps`.
 
     >>> result = csat([5, 4, 4, 2, 1], 1, 5)
     >>> round(result.estimate, 3), round(result.low, 3), round(result.high, 3)
     (0.6, 0.231, 0.882)
     """
+    top = top or top_boxes(scale_min, scale_max)
+    if not 0 < top <= scale_max - scale_min:
+        raise CxValueError(
+            f"A scale of {scale_min:g} to {scale_max:g} has no {f'{top} ' if top else ''}top boxes; "
+            "take the mean of its answers, or say how many of the highest scores count (`top`)."
+        )
     x, w, who, missing = _answers(scores, weights, clusters, scale_min, scale_max)
     share = stats.Clustered.of(x > scale_max - top, w, who)
     p = share.ratio
@@ -184,15 +193,16 @@ class Scores(Result):
 
     def claim(self) -> Claim:
         """The whole's score, and which group stands out below it, if one does."""
-        key = self.frame.columns[0]
+        table, key = visible(self.table()), self.frame.columns[0]
+        if not len(table) or table[key].iloc[0] != EVERYWHERE:
+            return TOO_FEW
         groups_of = f"{key}s" if key == "touchpoint" else f"values of {key.replace('_', ' ')}"
-        whole = self.frame.iloc[0]
+        whole, groups = table.iloc[0], table.iloc[1:]
         say = points if self.unit == "points" else percent if self.unit == "share" else number
         text = (
             f"{self.measure} is {say(whole['estimate'])} ({say(whole['low'])} to {say(whole['high'])}) "
             f"on {whole['n']:,} answers"
         )
-        groups = self.frame.iloc[1:]
         apart = groups[(groups["q"] < 0.05) & (groups["estimate"] < whole["estimate"])]
         if len(apart):
             worst = apart.loc[apart["estimate"].idxmin()]
@@ -210,11 +220,14 @@ class Scores(Result):
 def scores(study: Study, question: str = "nps", by: str | None = "touchpoint") -> Scores:
     """A survey question's score for each touchpoint (or another column of `surveys`), and for all.
 
-    `nps` gives the net promoter score (points; adjusted Wald), `csat` the share in the top two
-    boxes (Wilson), any other question the mean on its own scale (t); all with the customers as
-    clusters, and with the table's weights where it has them. `by=None` gives the whole alone.
+    `nps` gives the net promoter score (points; adjusted Wald); `csat` the share in the top two boxes
+    of a scale of 4 to 11 steps, in the top box of a scale of two (Wilson); anything else the mean on
+    its own scale (t on the logit scale of its place between the two ends, so that it stays inside; where
+    all answers agree, Wilson's). All with the customers as clusters, and with the table's weights where
+    it has them. `by=None` gives the whole alone.
 
-    Raises MissingTable without `surveys`, CxLookupError for a question nobody was asked.
+    Raises MissingTable without `surveys`, CxLookupError for a question nobody answered, CxValueError
+    where it was answered on a scale that gives no score (`nps` on 0 to 100), or on several.
     """
     surveys = study.table("surveys", needed_by="scores")
     if by is not None and by not in surveys.columns:
@@ -222,46 +235,23 @@ def scores(study: Study, question: str = "nps", by: str | None = "touchpoint") -
             f"surveys has no column `{by}`.{did_you_mean(by, surveys.columns)} "
             f"It has: {', '.join(surveys.columns)}."
         )
-    frame = study.cached(
-        "scores", {"question": question, "by": by}, lambda: _scores(study, surveys, question, by)
-    )
-    if not len(frame):
-        asked = study.fetch(surveys.group_by("question").agg(n=surveys.count()).order_by("question"))
-        known = asked["question"].tolist()
+    given = scales(study)
+    on = given[given["question"] == question]
+    if not len(on):
+        known = study.fetch(surveys.select("question").distinct())["question"]
+        questions = sorted(known.dropna().tolist())
         raise CxLookupError(
-            f"Nobody answered `{question}`.{did_you_mean(question, known)} "
-            f"The surveys ask: {', '.join(known)}."
+            f"Nobody answered `{question}`.{did_you_mean(question, questions)} "
+            f"The surveys ask: {', '.join(questions)}."
         )
-    measure, unit, _ = _measure(question)
-    return Scores(frame, question, measure, unit)
+    kind = measure(question, on)
+    frame = study.cached(
+        "scores", {"question": question, "by": by}, lambda: _scores(study, surveys, question, kind, by)
+    )
+    return Scores(frame, question, kind.name, kind.unit)
 
 
-def _measure(question: str) -> tuple[str, str, Callable[[ir.Table], dict[str, ir.Value]]]:
-    """What a question's score is: its name, its unit, and the values to sum."""
-    if question == "nps":
-        return "The net promoter score", "points", _net
-    if question == "csat":
-        return "The share of satisfied answers (top two boxes)", "share", _top
-    return f"The mean of `{question}`", "scale", _mean
-
-
-def _net(rows: ir.Table) -> dict[str, ir.Value]:
-    # On another scale than 0 to 10 the same places count: the top two steps, the lowest seven.
-    step = (rows["scale_max"] - rows["scale_min"]) / 10.0
-    up = (rows["score"] >= rows["scale_min"] + PROMOTER * step).cast("float64")
-    down = (rows["score"] < rows["scale_min"] + (DETRACTOR + 1) * step).cast("float64")
-    return {"value": up - down, "up": up, "down": down}
-
-
-def _top(rows: ir.Table) -> dict[str, ir.Value]:
-    return {"value": (rows["score"] > rows["scale_max"] - 2).cast("float64")}
-
-
-def _mean(rows: ir.Table) -> dict[str, ir.Value]:
-    return {"value": rows["score"], "square": rows["score"] * rows["score"]}
-
-
-def _scores(study: Study, surveys: ir.Table, question: str, by: str | None) -> pd.DataFrame:
+def _scores(study: Study, surveys: ir.Table, question: str, kind: Measure, by: str | None) -> pd.DataFrame:
     key = by or "touchpoint"
     asked = surveys.filter(surveys["question"] == question)
     asked = asked.mutate(
@@ -270,17 +260,15 @@ def _scores(study: Study, surveys: ir.Table, question: str, by: str | None) -> p
         group_=asked[key].cast("string"),
     )
     answered = asked.filter(asked["score"].notnull())
-    values = _measure(question)[2](answered)
+    values = kind.values(answered)
     whole = study.fetch(sums(answered, values)).assign(group_=EVERYWHERE)
-    if not whole["n"].fillna(0).iloc[0]:
-        return pd.DataFrame()
     empty = study.fetch(asked.group_by("group_").agg(missing=asked["score"].isnull().sum()))
     parts = [whole]
     if by is not None:
         groups = study.fetch(sums(answered, values, by=["group_"]))
         parts.append(groups[groups["group_"].notna()].sort_values("group_"))
     frame = pd.concat(parts, ignore_index=True)
-    interval = _interval(frame, question)
+    interval = _interval(frame, kind)
     table = pd.DataFrame({key: frame["group_"], "estimate": interval.estimate, "low": interval.low})
     table["high"], table["n"] = interval.high, frame["n"].astype(int)
     table["customers"] = frame["customers"].astype(int)
@@ -291,19 +279,26 @@ def _scores(study: Study, surveys: ir.Table, question: str, by: str | None) -> p
     return table
 
 
-def _interval(frame: pd.DataFrame, question: str) -> stats.Interval:
+def _interval(frame: pd.DataFrame, kind: Measure) -> stats.Interval:
     value = clustered(frame, "value")
-    if question == "nps":
+    if kind.unit == "points":
         p, d = clustered(frame, "up").ratio, clustered(frame, "down").ratio
         n = value.effective(p + d - (p - d) ** 2)
         return stats.Interval(*(100 * one for one in stats.adjusted_wald_nps(p, d, n, df=value.df)))
-    if question == "csat":
-        p = value.ratio
-        n = value.effective(p * (1 - p))
-        return stats.wilson(p * n, n, df=value.df)
-    se = np.sqrt(value.variance)
-    reach = distributions.t.ppf(0.975, value.df) * se
-    return stats.Interval(value.ratio, value.ratio - reach, value.ratio + reach, se)
+    p = value.ratio
+    n = value.effective(p * (1 - p))
+    share = stats.wilson(p * n, n, df=value.df)
+    if kind.unit == "share":
+        return share
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # Answers that all agree have no variance: Wilson's is then too wide rather than too narrow.
+        varies = (value.variance > 0) & (p > 0) & (p < 1)
+        se = np.where(varies, np.sqrt(value.variance), share.se)
+        reach = distributions.t.ppf(0.975, value.df) * se / (p * (1 - p))
+        low = np.where(varies, special.expit(special.logit(p) - reach), share.low)
+        high = np.where(varies, special.expit(special.logit(p) + reach), share.high)
+    span = kind.high - kind.low
+    return stats.Interval(kind.low + span * p, kind.low + span * low, kind.low + span * high, span * se)
 
 
 def _apart(table: pd.DataFrame, weight: np.ndarray, df: np.ndarray) -> np.ndarray:
@@ -328,25 +323,43 @@ def stars(study: Study, question: str = "csat") -> Counts:
     """How the answers to a question spread: the share of each score, to the nearest whole step.
 
     One row a score of the scale (from the lowest scale_min to the highest scale_max asked), the
-    shares sum to 1; Wilson's interval with customers as clusters. Raises CxLookupError where nobody
-    answered.
+    shares sum to 1; `n` answers and `customers` in all, `count` customers who gave this score. Wilson's
+    interval with customers as clusters; the table's weights where it has them. Raises CxLookupError
+    where nobody answered.
     """
     surveys = study.table("surveys", needed_by="stars")
     frame = study.cached("stars", {"question": question}, lambda: _stars(study, surveys, question))
     if not len(frame):
-        raise CxLookupError(f"Nobody answered `{question}`; cx.collection.scores names the questions asked.")
-    first, last = frame["score"].iloc[0], frame["score"].iloc[-1]
-    said = ", ".join(percent(value) for value in frame["estimate"])
-    return Counts(frame, f"Scores {first} to {last} are {said} of {int(frame['n'].iloc[0]):,} answers.")
+        raise CxLookupError(
+            f"Nobody answered `{question}`; cx.collection.asked names the questions answered."
+        )
+    return Counts(frame, _say_stars(visible(frame), len(frame)))
+
+
+def _say_stars(shown: pd.DataFrame, levels: int) -> str:
+    if not shown["estimate"].gt(0).any():
+        return TOO_FEW
+    answers = f"of {int(shown['n'].iloc[0]):,} answers"
+    if len(shown) == levels:
+        said = ", ".join(percent(value) for value in shown["estimate"])
+        return f"Scores {shown['score'].iloc[0]} to {shown['score'].iloc[-1]} are {said} {answers}."
+    pairs = zip(shown["score"], shown["estimate"], strict=True)
+    said = ", ".join(f"{score}: {percent(share)}" for score, share in pairs)
+    return f"Scores are {said} {answers}; those given by fewer than {minimum()} customers are left out."
 
 
 def _stars(study: Study, surveys: ir.Table, question: str) -> pd.DataFrame:
     answered = surveys.filter((surveys["question"] == question) & surveys["score"].notnull())
-    answered = answered.mutate(person_=ibis.coalesce(answered["customer_id"], answered["response_id"]))
+    answered = answered.mutate(
+        person_=ibis.coalesce(answered["customer_id"], answered["response_id"]),
+        weight_=ibis.coalesce(answered["weight"], ibis.literal(1.0)),
+        step_=(answered["score"] + 0.5).floor(),
+    )
     ends = study.fetch(answered.agg(low=answered["scale_min"].min(), high=answered["scale_max"].max()))
     if pd.isna(ends["low"].iloc[0]):
         return pd.DataFrame()
     levels = range(int(ends["low"].iloc[0]), int(ends["high"].iloc[0]) + 1)
-    step = (answered["score"] + 0.5).floor()
-    found = study.fetch(sums(answered, {f"s{k}": step == float(k) for k in levels}))
-    return pd.DataFrame([rate({"score": k}, found, f"s{k}") for k in levels])
+    found = study.fetch(sums(answered, {f"s{k}": answered["step_"] == float(k) for k in levels}))
+    who = study.fetch(answered.group_by("step_").agg(count=answered["person_"].nunique()))
+    count = {int(step): int(n) for step, n in zip(who["step_"], who["count"], strict=True)}
+    return pd.DataFrame([{**rate({"score": k}, found, f"s{k}"), "count": count.get(k, 0)} for k in levels])

@@ -47,7 +47,11 @@ def _said(need: str) -> str:
     table, _, column = need.partition(".")
     if column:
         return f"the column {column} in {table}"
-    others = {"truth": "a planted truth", "conversion": "touchpoints known to be conversions"}
+    others = {
+        "truth": "a planted truth",
+        "conversion": "touchpoints known to be conversions",
+        "answers": "survey answers",
+    }
     return others.get(need, f"the table {need}")
 
 

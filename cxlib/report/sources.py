@@ -24,7 +24,7 @@ from cxlib.errors import CxLookupError, CxValueError, did_you_mean
 from cxlib.report.cells import first_line, fit, tags
 
 TABLES = ("touchpoints", "catalog", "customers", "identities", "surveys", "orders", "exposures")
-NEEDS = (*(f"needs-{table}" for table in TABLES), "needs-conversion", "needs-truth")
+NEEDS = (*(f"needs-{table}" for table in TABLES), "needs-answers", "needs-conversion", "needs-truth")
 """What a section may need; a single column too, as in `needs-orders.promised_ts`."""
 SHOWN = ("summary", "claim", "thumbnail", "hide-code", "exercise")
 TAGS = ("parameters", *SHOWN, "checked", "nbval-skip", *NEEDS)

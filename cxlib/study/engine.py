@@ -167,10 +167,14 @@ class Engine:
 
     @contextmanager
     def in_zone(self, zone: str) -> Iterator[None]:
-        """Read zone-less times in that time zone while the block runs (DuckDB; elsewhere they are UTC)."""
-        if self.name != "duckdb" or zone == "UTC":
+        """Read zone-less times in that time zone while the block runs (DuckDB; elsewhere they must be UTC)."""
+        if zone == "UTC":
             yield
             return
+        if self.name != "duckdb":
+            raise CxValueError(
+                f"time_zone `{zone}` works on DuckDB only. On {self.name}, convert the times to UTC first."
+            )
         try:
             self.con.raw_sql(f"SET TimeZone = {_quoted(zone)}")
         except Exception as error:

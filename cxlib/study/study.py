@@ -163,21 +163,27 @@ Add orders.parquet or orders.csv to the study, or skip this section.
         return f"{self.title}: {tables}"
 
 
-def open_study(where: Any = "demo") -> Study:
+def open_study(where: Any = "demo", **settings: Any) -> Study:
     """Open a study: `"demo"`, a public data set's name, a folder, frames, or an Ibis connection.
 
     A folder holds `<table>.parquet`, `<table>.csv` or a directory `<table>/` of parts for any of the
-    contract's tables, and may hold a `study.yaml` (see `cxlib.contract.Settings`).
+    contract's tables, and may hold a `study.yaml` (see `cxlib.contract.Settings`). `settings` are the
+    entries of a `study.yaml`, for frames and connections, which have none; a folder's they override.
+
+    >>> orders = pd.DataFrame({"order_id": ["a"], "customer_id": ["x"], "ts": ["2026-01-05"], "revenue": [9.99]})
+    >>> study = open_study({"orders": orders}, currency="EUR", money="major")
+    >>> study.fetch(study.table("orders"))["revenue"].tolist()
+    [999]
 
     Raises UnknownStudy where there is nothing of that name, ContractViolations with every violation
     where the tables break the contract, CxValueError where a file cannot be read.
     """
-    return _open(where, strict=True)
+    return _open(where, settings, strict=True)
 
 
-def check(where: Any) -> Findings:
+def check(where: Any, **settings: Any) -> Findings:
     """Everything that `open_study` would find, without raising for violations of the contract."""
-    return _open(where, strict=False).findings
+    return _open(where, settings, strict=False).findings
 
 
 def studies() -> dict[str, str]:
@@ -186,30 +192,33 @@ def studies() -> dict[str, str]:
     return {"demo": "A simulated company whose truth is known", **public}
 
 
-def _open(where: Any, strict: bool) -> Study:
+def _open(where: Any, given: Mapping[str, Any], strict: bool) -> Study:
     if isinstance(where, Study):
+        if given:
+            raise CxValueError("The study is open already: give its settings when it is opened.")
         return where
+    settings = Settings.parse(given, "open_study")
     if isinstance(where, Mapping):
         _refuse_unknown(where, "These frames")
         if not where:
             raise UnknownStudy(f"There is no table. A study has at least one of: {', '.join(TABLES)}.")
         engine, raw = memory(where)
-        return _assemble("frames", engine, raw, Settings(), strict)
+        return _assemble(settings.name or "frames", engine, raw, settings, strict)
     if hasattr(where, "list_tables"):
         engine = Engine(where)
         raw = {name: where.table(name) for name in TABLES if name in set(where.list_tables())}
         if not raw:
             raise UnknownStudy(f"The connection has none of the contract's tables: {', '.join(TABLES)}.")
-        return _assemble(engine.name, engine, raw, Settings(), strict)
+        return _assemble(settings.name or engine.name, engine, raw, settings, strict)
     if not isinstance(where, (str, os.PathLike)):
         raise CxValueError(
             f"A study is not opened from a {type(where).__name__}, but from a name, a folder, a dict of "
             "table name to pandas DataFrame, or an Ibis connection."
         )
     if str(where) == "demo":
-        return _open_folder(DEMO, "demo", strict)
+        return _open_folder(DEMO, "demo", given, strict)
     if str(where) in readers.READERS:
-        return _open_folder(_converted(str(where)), str(where), strict)
+        return _open_folder(_converted(str(where)), str(where), given, strict)
     folder = Path(where).expanduser()
     if not folder.is_dir():
         known = list(studies())
@@ -220,7 +229,7 @@ def _open(where: Any, strict: bool) -> Study:
             f"`{where}` {what}.{did_you_mean(str(where), known)} "
             f"Studies: {', '.join(known)}; or the path of a folder with touchpoints.csv and the like."
         )
-    return _open_folder(folder, folder.resolve().name, strict)
+    return _open_folder(folder, folder.resolve().name, given, strict)
 
 
 def _refuse_unknown(tables: Iterable[str], what: str) -> None:
@@ -255,8 +264,9 @@ def _converted(name: str) -> Path:
     return folder
 
 
-def _open_folder(folder: Path, name: str, strict: bool) -> Study:
-    settings = _settings(folder)
+def _open_folder(folder: Path, name: str, given: Mapping[str, Any], strict: bool) -> Study:
+    stated = Settings.parse(given, "open_study")
+    settings = replace(_settings(folder), **{k: getattr(stated, k) for k, v in given.items() if v is not None})
     sources = _sources(folder)
     if not sources:
         present = ", ".join(sorted(p.name for p in folder.iterdir())[:8]) or "nothing"
@@ -265,7 +275,7 @@ def _open_folder(folder: Path, name: str, strict: bool) -> Study:
             f"Name the files after the tables: {', '.join(f'{t}.csv' for t in TABLES)} (or .parquet)."
         )
     before = {path: _stat(path) for paths in sources.values() for path in paths}
-    fingerprint = _fingerprint(folder, sources)
+    fingerprint = _fingerprint(folder, sources, settings if given else None)
     cache = registry.where() / "results" / fingerprint[:24]
     try:
         engine = embedded()
@@ -361,8 +371,9 @@ def _stat(path: Path) -> tuple[int, int]:
     return now.st_size, now.st_mtime_ns
 
 
-def _fingerprint(folder: Path, sources: Mapping[str, Sequence[Path]]) -> str:
-    """A digest of the study's contents: the same wherever the folder lies, another if a byte changes."""
+def _fingerprint(folder: Path, sources: Mapping[str, Sequence[Path]], settings: Settings | None) -> str:
+    """A digest of the study's contents and of settings that differ from its file's: the same wherever the
+    folder lies, another if a byte changes."""
     digest = hashlib.blake2b(digest_size=16)
     files = [path for paths in sources.values() for path in paths]
     files += [p for p in (folder / "study.yaml",) if p.exists()]
@@ -370,6 +381,8 @@ def _fingerprint(folder: Path, sources: Mapping[str, Sequence[Path]]) -> str:
         digest.update(str(path.relative_to(folder)).encode())
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "blake2b").digest())
+    if settings is not None:
+        digest.update(json.dumps(asdict(settings)).encode())
     return digest.hexdigest()
 
 
@@ -396,6 +409,9 @@ def _assemble(
         view = typed(frame, TABLES[table], settings)
         if cache is not None and not report.violations:
             view = engine.settled(view, frame, cache / "tables" / f"{table}-{_code()[:8]}.parquet", settings)
+        elif settings.time_zone != "UTC":
+            with engine.in_zone(settings.time_zone):  # lazily, its times would be read in UTC later on
+                view = engine.keep(view)
         tables[table] = complete(view, TABLES[table])
     given = {table: tuple(frame.columns) for table, frame in raw.items()}
     return Study(name, settings, tables, report, engine, given, fingerprint, cache, files or {})

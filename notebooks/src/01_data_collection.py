@@ -90,10 +90,10 @@ promises.claim() if known else "This study's orders do not say what was promised
 #
 # > **How this misleads:** the promised date is a choice of the company's. A shop that promises six weeks is never late.
 
-# %% [markdown] tags=["needs-surveys"]
+# %% [markdown] tags=["needs-surveys", "needs-answers"]
 # ## How do customers feel, and about what?
 #
-# The net promoter score is the share answering 9 or 10 less the share answering 0 to 6, in points from -100 to 100; satisfaction is the share in the top two boxes. Intervals: adjusted Wald and Wilson, with customers as clusters, so that somebody who answers five times does not count as five people.
+# The net promoter score is the share answering 9 or 10 less the share answering 0 to 6, in points from -100 to 100; satisfaction is the share in the top two boxes of a scale of four to eleven steps; anything else is a mean on its own scale. Intervals: adjusted Wald, Wilson, and t on the logit scale, with customers as clusters, so that somebody who answers five times does not count as five people.
 
 # %%
 asked = cx.collection.asked(study)
@@ -107,11 +107,11 @@ scores.claim()
 scores
 
 # %% [markdown]
-# > **Read this:** compare intervals with the line of all answers. The column *q* is the chance of seeing such a difference among touchpoints that do not differ, after allowing for having looked at all of them.
+# > **Read this:** compare intervals with the line of all answers. The column *q* is a false discovery rate: of the groups marked below *q* = 5 %, about one in twenty is expected to be a false alarm.
 #
 # > **How this misleads:** people are asked about a touchpoint because they came through it. A low score at the support line says that people with problems call, not that the line makes them unhappy.
 
-# %% [markdown] tags=["needs-surveys"]
+# %% [markdown] tags=["needs-surveys", "needs-answers"]
 # ## How satisfied are they with a contact?
 #
 # How the single answers are spread. An average of four may be everybody's four, or fives with a tail of ones; the tail is where customers are lost.
@@ -144,9 +144,9 @@ responders.claim()
 # %% [markdown]
 # > **Read this:** an attribute whose rows lie apart is one by which answers over-represent somebody. Activity nearly always is: regulars answer, passers-by do not.
 #
-# > **How this misleads:** even where response is equal on everything that is known, the silent may feel differently. That cannot be seen from the answers; it can only be bounded.
+# > **How this misleads:** where the answer to a survey is itself logged as a touchpoint, part of *activity* is response: who answered has an event more, so a difference by activity is overstated. And even where response is equal on everything that is known, the silent may feel differently. That cannot be seen from the answers; it can only be bounded.
 
-# %% [markdown] tags=["needs-truth"]
+# %% [markdown] tags=["needs-truth", "needs-answers"]
 # ## Did we find what was planted?
 #
 # This study is simulated: what everybody would have answered is known. Those who are pleased answer more readily here, as in life, so the score of those who answered is not the score of all.
@@ -181,8 +181,9 @@ cx.stats.score(nps.table(), study.truth("nps"))
 volume = cx.collection.quality(study).volume.table() if study.has("touchpoints") else None
 if volume is not None:
     assert volume["estimate"].sum() == study.findings.rows["touchpoints"]
-if study.has("surveys"):
-    table = cx.collection.scores(study, cx.collection.asked(study)[0]).table()
+asked = cx.collection.asked(study) if study.has("surveys") else []
+if asked:
+    table = cx.collection.scores(study, asked[0]).table()
     assert table["n"].iloc[1:].sum() <= table["n"].iloc[0]
 
 # %% [markdown]
