@@ -135,7 +135,7 @@ def _about(study: Study) -> tuple[About, set[str]]:
         from cxlib.journeys import purchases
 
         has |= {"conversion"} if purchases(study) else set()
-    if study.has("surveys") and study.findings.rows["surveys"]:
+    if study.has("surveys"):
         from cxlib.collection import asked
 
         has |= {"answers"} if asked(study) else set()

@@ -468,8 +468,8 @@ def findings(
     """Rows of the table and everything that breaks the contract.
 
     `raw` is the table as it came, `others` the study's other tables (for orphans), `fetch` turns an
-    expression into a frame. One aggregate query; a further small one for the examples of each rule
-    that is broken.
+    expression into a frame. One aggregate query; one on distinct ids where two kinds of id can clash;
+    a further small one for the examples of each rule that is broken.
     """
     found = [
         Finding(table.name, name, "the required column is missing", 0, _missing_advice(table, name, raw))

@@ -196,6 +196,7 @@ WALK = (
     "cxlib/journeys/funnels.py",
     "cxlib/journeys/attribution.py",
     "cxlib/collection/clusters.py",
+    "cxlib/collection/scales.py",
     "cxlib/collection/voice.py",
     "cxlib/world",
 )
@@ -218,7 +219,7 @@ PROOFS = (
         "(nps_once: one answer each).",
         voice_draw,
         {"nps": CLOSED, "csat": CLOSED, "nps_once": CLOSED},
-        ("cxlib/stats.py", "cxlib/collection/voice.py"),
+        ("cxlib/stats.py", "cxlib/collection/scales.py", "cxlib/collection/voice.py"),
         few=150,
         chunk=100,
     ),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import io
 import re
 import subprocess
 import sys
+import tokenize
 from pathlib import Path
 
 import pytest
@@ -119,13 +121,39 @@ def test_every_name_of_the_front_door_can_be_had_and_a_wrong_one_is_named() -> N
         _ = cx.jorneys
 
 
-def test_the_package_is_under_nine_thousand_lines() -> None:
-    assert sum(len(path.read_text("utf-8").splitlines()) for path in FILES) < 9_000
+def lines_of_code(path: Path) -> int:
+    """Lines that hold code: docstrings, comments and blank lines are free, or the shortest way to pass would
+    be to explain less."""
+    source = path.read_text("utf-8")
+    documented = set()
+    for node in ast.walk(ast.parse(source)):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
+            value = body[0].value
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                documented |= set(range(body[0].lineno, (body[0].end_lineno or 0) + 1))
+    silent = {
+        tokenize.COMMENT,
+        tokenize.NL,
+        tokenize.NEWLINE,
+        tokenize.INDENT,
+        tokenize.DEDENT,
+        tokenize.ENDMARKER,
+    }
+    held: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type not in silent:
+            held |= set(range(token.start[0], token.end[0] + 1))
+    return len(held - documented)
+
+
+def test_the_package_is_under_nine_thousand_lines_of_code() -> None:
+    assert sum(lines_of_code(path) for path in FILES) < 9_000
 
 
 def test_a_file_reads_in_one_sitting() -> None:
-    long = {p.relative_to(PACKAGE).as_posix(): len(p.read_text("utf-8").splitlines()) for p in FILES}
-    assert {name: lines for name, lines in long.items() if lines > 750} == {}
+    long = {p.relative_to(PACKAGE).as_posix(): lines_of_code(p) for p in FILES}
+    assert {name: lines for name, lines in long.items() if lines > 650} == {}
 
 
 def test_library_code_prints_nothing() -> None:

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import ibis
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -195,6 +196,113 @@ def test_an_empty_required_field_is_a_violation() -> None:
     for blank in (None, "", " "):
         found, _ = report({"orders": orders(customer_id=["x", blank])})
         assert any("empty, and must not be" in str(v) for v in found.violations)
+
+
+def test_the_times_of_an_order_are_typed_and_checked_and_a_promise_may_lie_ahead() -> None:
+    soon = (pd.Timestamp.now("UTC") + pd.Timedelta(days=30)).strftime("%Y-%m-%d")
+    fine = orders(status=["delivered", None], delivered_ts=["2026-01-09", None], promised_ts=soon)
+    assert report({"orders": fine})[0].found == ()
+    wrong = fine.assign(promised_ts=["02/04/2024", "9999-12-31"], delivered_ts=soon)
+    found, _ = report({"orders": wrong})
+    assert [(v.column, v.problem, v.rows) for v in found.violations] == [
+        ("promised_ts", "not a time", 1),
+        ("promised_ts", "outside 1990 to ten years from now", 1),
+        ("delivered_ts", "outside 1990 to tomorrow", 2),
+    ]
+
+
+def touchpoints(**columns: Any) -> pd.DataFrame:
+    base = {
+        "event_id": ["a", "b"],
+        "customer_id": ["x", "y"],
+        "ts": "2026-01-05",
+        "touchpoint": ["page", "buy"],
+    }
+    return pd.DataFrame(base | {"channel": "web", "stage": "engagement"} | columns)
+
+
+def test_a_conversion_that_is_no_touchpoint_is_a_violation_with_a_hint() -> None:
+    found, _ = report({"touchpoints": touchpoints()}, Settings(conversion=("buy", "pagee")))
+    (violation,) = found.violations
+    assert "`pagee`" in violation.problem
+    assert "There are: buy, page. Did you mean `page`?" in violation.advice
+    catalog = pd.DataFrame({"touchpoint": ["page", "buy", "renew"], "channel": "web", "stage": "retention"})
+    both = {"touchpoints": touchpoints(stage="retention"), "catalog": catalog}
+    assert report(both, Settings(conversion=("renew",)))[0].found == ()
+    assert report(both, Settings(conversion=("renw",)))[0].violations[0].advice.endswith("`renew`?")
+
+
+@pytest.mark.parametrize("kinds", [500, 501])
+def test_more_than_500_kinds_of_touchpoints_are_a_violation(kinds: int) -> None:
+    names = [f"/item/{i:03}" for i in range(kinds)]
+    frame = touchpoints(event_id=names, touchpoint=names, customer_id="x")
+    found, queries = report({"touchpoints": frame})
+    if kinds == 500:
+        assert (found.found, len(queries)) == ((), 1)
+    else:
+        (violation,) = found.violations
+        assert str(violation).startswith(
+            "touchpoints.touchpoint: 501 kinds of touchpoints, more than 500 (such as `/item/000`"
+        )
+        assert "`content`" in violation.advice
+
+
+@pytest.mark.parametrize(
+    ("column", "name"),
+    [
+        ("touchpoint", "(end)"),
+        ("touchpoint", "(direct)"),
+        ("touchpoint", "retention"),
+        ("channel", "(direct)"),
+    ],
+)
+def test_a_name_that_results_use_themselves_is_a_violation(column: str, name: str) -> None:
+    (violation,) = report({"touchpoints": touchpoints(**{column: ["page", name]})})[0].violations
+    assert (violation.column, violation.rows, violation.examples) == (column, 1, (f"`{name}`",))
+    assert violation.advice.startswith("Rename it")
+    catalog = pd.DataFrame({"touchpoint": ["page"], "channel": "web", "stage": "retention"}).assign(
+        **{column: name}
+    )
+    assert [v.column for v in report({"catalog": catalog})[0].violations] == [column]
+
+
+def test_a_channel_may_be_called_like_a_stage() -> None:
+    assert report({"touchpoints": touchpoints(channel="retention")})[0].found == ()
+
+
+def test_a_text_that_is_a_customer_and_an_unlinked_visitor_is_a_warning() -> None:
+    mixed = touchpoints(event_id=["a", "b", "c"], customer_id=["x", None, None], anonymous_id=["k", "x", "k"],
+                        touchpoint="page")  # fmt: skip
+    found, _ = report({"touchpoints": mixed})
+    assert not found.violations
+    (warning,) = found.warnings
+    assert warning.problem.startswith("1 id(s) are both a customer_id and an anonymous_id")
+    assert (warning.column, warning.examples) == ("anonymous_id", ("`x`",))
+    linked = pd.DataFrame({"id_type": ["cookie"], "id_value": ["x"], "customer_id": ["x"]})
+    assert report({"touchpoints": mixed, "identities": linked})[0].found == ()
+
+
+def test_an_id_of_two_types_and_two_customers_is_a_warning() -> None:
+    ids = pd.DataFrame({"id_type": ["cookie", "phone", "cookie", "phone"], "id_value": ["1", "1", "2", "2"]})
+    (warning,) = report({"identities": ids.assign(customer_id=["x", "y", "z", "z"])})[0].found
+    assert not warning.blocks
+    assert warning.problem == "1 id(s) belong to different customers under different id_types"
+    assert warning.examples == ("`1`",)
+
+
+@pytest.mark.parametrize(("weight", "problem"), [(-0.1, "below 0"), (np.inf, "not finite")])
+def test_a_weight_is_a_finite_number_not_below_0(weight: float, problem: str) -> None:
+    frame = pd.DataFrame({"response_id": ["r", "s"], "ts": "2026-01-05", "question": "nps", "scale_min": 0.0,
+                          "scale_max": 10.0, "weight": [0.0, weight]})  # fmt: skip
+    (violation,) = report({"surveys": frame})[0].violations
+    assert (violation.column, violation.problem, violation.rows) == ("weight", problem, 1)
+
+
+def test_a_propensity_is_a_probability() -> None:
+    frame = pd.DataFrame({"experiment": "e", "variant": "a", "customer_id": list("wxyz"), "ts": "2026-01-05",
+                          "propensity": [0.0, 1.0, 1.01, -0.5]})  # fmt: skip
+    (violation,) = report({"exposures": frame})[0].violations
+    assert (violation.column, violation.problem, violation.rows) == ("propensity", "outside 0 to 1", 2)
 
 
 def test_findings_read_as_sentences() -> None:

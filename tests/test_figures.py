@@ -10,7 +10,7 @@ import pytest
 
 from cxlib import figures
 from cxlib.errors import CxValueError
-from cxlib.figures import Shown, dots, figure, finish, heat
+from cxlib.figures import Shown, dots, figure, finish, heat, label
 
 ALT = "Dots with intervals: web leads, then app."
 
@@ -78,6 +78,36 @@ def test_heat_of_nothing_is_drawn_all_the_same(values: np.ndarray) -> None:
     fig, ax = figure()
     heat(ax, values, ["r"] * len(values), ["c"] * values.shape[1])
     assert isinstance(finish(fig, ALT), Shown)
+
+
+def test_a_name_with_dollars_is_no_formula_wherever_it_stands() -> None:
+    fig, ax = figure(columns=2)
+    names = ["$5 off", "win $10 $$", r"$\frac$"]
+    dots(ax[0], names, [0.5, 0.4, 0.3], [0.4, 0.3, 0.2], [0.6, 0.5, 0.4])
+    heat(ax[1], np.eye(3), names, names)
+    ax[0].set_title(names[2])
+    ax[0].plot([0.3], [0.3], label=names[2])
+    ax[0].legend()
+    assert isinstance(finish(fig, ALT), Shown)
+
+
+def test_a_long_name_is_shortened_in_the_middle() -> None:
+    short = label("https://example.org/" + "a" * 80 + "/basket?item=7")
+    assert (len(short), short[:5], short[-6:]) == (28, "https", "item=7")
+    assert label("web_page") == "web page"
+    assert label("x" * 28) == "x" * 28
+    _, ax = figure()
+    heat(ax, np.eye(1), ["r" * 200], ["c" * 200])
+    assert all(len(tick.get_text()) <= 28 for tick in [*ax.get_xticklabels(), *ax.get_yticklabels()])
+
+
+@pytest.mark.filterwarnings("error")
+def test_names_of_other_scripts_are_drawn_without_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    fig, ax = figure()
+    names = ["カート", "购物车", "장바구니", "عربة", "รถเข็น", "🛒"]
+    dots(ax, names, np.arange(6), np.arange(6) - 1, np.arange(6) + 1)
+    finish(fig, ALT)
+    assert caplog.text == ""
 
 
 def contrast(one: str, other: str = "#ffffff") -> float:

@@ -27,7 +27,7 @@ def promises(study: Study) -> Counts:
     if absent:
         raise CxLookupError(
             f"promises needs the columns {', '.join(needed)} in orders; there is no {', '.join(absent)}. "
-            "Add them (times in UTC), or skip this section."
+            "Add them, or skip this section."
         )
     zone = study.settings.time_zone
     frame = study.cached("promises", {"zone": zone}, lambda: _promises(study))

@@ -19,7 +19,7 @@ from cxlib.collection.days import local_day, local_times
 from cxlib.contract import TABLES
 from cxlib.results import TOO_FEW, Claim, Result, nice, percent, visible
 from cxlib.study import Study
-from cxlib.study.log import _ids
+from cxlib.study.log import known_ids
 
 LATE_US = 3_600_000_000
 """An event that reached the collector more than an hour after it happened came late (microseconds)."""
@@ -113,7 +113,7 @@ def _linked(study: Study, events: ir.Table) -> ir.Table:
 
     The same text may be a customer's id and a cookie's, so which of the two it is takes part.
     """
-    ids = _ids(study)
+    ids = known_ids(study)
     known = ids["customer_id"].nullif("") if "customer_id" in ids.columns else ibis.null("string")
     who = ids.select(
         whose_=known.notnull(), id_=ibis.coalesce(known, ids["anonymous_id"].nullif("")), key_=ids["key"]

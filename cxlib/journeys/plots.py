@@ -38,7 +38,7 @@ def funnel(result: Funnel) -> Shown:
     for row, line in zip(rows, table.itertuples(), strict=True):
         kept = "" if line.step == 1 else f"   {percent(line.of_previous)} of the step before"
         ax.text(line.high + 0.015, row, f"{line.count:,}{kept}", va="center", fontsize=8.5)
-    ax.set_yticks(rows, [nice(name) for name in table["name"]])
+    ax.set_yticks(rows, [figures.label(name) for name in table["name"]])
     ax.set_xlim(0, 1.42)
     ax.set_xticks(np.linspace(0, 1, 6), [f"{x:.0%}" for x in np.linspace(0, 1, 6)])
     ax.set_xlabel("share of the customers who begin")
@@ -85,7 +85,7 @@ def moves(result: Shares, title: str, top: int = 14) -> Shown:
     share = shares[columns].iloc[busiest].fillna(0).to_numpy()
     fig, ax = figures.figure("wide", height=0.33 * len(rows) + 2.0)
     figures.heat(ax, share, rows, columns)
-    ax.set_xticks(range(len(columns)), [nice(name) for name in columns], rotation=40, ha="right")
+    ax.set_xticks(range(len(columns)), [figures.label(name) for name in columns], rotation=40, ha="right")
     ax.set_xlabel("next")
     ax.set_ylabel("from")
     ax.set_title(title)
@@ -133,7 +133,7 @@ def attribution(*results: Attribution) -> Shown:
         colour = figures.COLOURS[place]
         ax.hlines(at, table["low"] / total, table["high"] / total, color=colour, linewidth=2.2, alpha=0.45)
         ax.scatter(table["share"], at, s=26, color=colour, label=result.method, zorder=3)
-    ax.set_yticks(rows, [nice(c) for c in channels])
+    ax.set_yticks(rows, [figures.label(c) for c in channels])
     ax.set_xlim(left=0)
     ax.xaxis.set_major_formatter(lambda x, _: f"{x:.0%}")
     ax.set_xlabel("share of the credit for conversions")

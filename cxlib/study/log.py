@@ -118,7 +118,7 @@ def build_log(study: Study, gap: str = GAP, carry: tuple[str, ...] = ()) -> Log:
     if kept is not None:
         return Log(*kept, gap=gap, carry=carry, study=study)
 
-    ids = study.engine.keep(_ids(study))
+    ids = study.engine.keep(known_ids(study))
     persons = study.engine.keep(_persons(ids), paths.get("persons"))
     coding, names, of = _coding(study)
     coded = _coded(study, ids, persons, coding, carry)
@@ -163,7 +163,7 @@ def _kept(study: Study, paths: dict[str, Path]) -> tuple[ir.Table, ir.Table, dic
     return tables[0], tables[1], names, of
 
 
-def _ids(study: Study) -> ir.Table:
+def known_ids(study: Study) -> ir.Table:
     """Each combination of ids that occurs in the touchpoints, how often, and the person key it stands for.
 
     Resolving the combinations and not the events keeps long strings out of everything that follows.

@@ -266,7 +266,9 @@ def _converted(name: str) -> Path:
 
 def _open_folder(folder: Path, name: str, given: Mapping[str, Any], strict: bool) -> Study:
     stated = Settings.parse(given, "open_study")
-    settings = replace(_settings(folder), **{k: getattr(stated, k) for k, v in given.items() if v is not None})
+    settings = replace(
+        _settings(folder), **{k: getattr(stated, k) for k, v in given.items() if v is not None}
+    )
     sources = _sources(folder)
     if not sources:
         present = ", ".join(sorted(p.name for p in folder.iterdir())[:8]) or "nothing"

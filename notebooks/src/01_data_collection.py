@@ -54,7 +54,7 @@ quality.volume
 # %% [markdown]
 # > **Read this:** look for a channel that breaks off, begins late, or has a gap of days. *Days silent* counts from the channel's last event to the study's last, so the page reads the same tomorrow as today.
 #
-# > **How this misleads:** volume is not value. One campaign can double a channel's events and bring nobody; and the share of anonymous events says how many people the log may be counting twice.
+# > **How this misleads:** volume is not value. One campaign can double a channel's events and bring nobody; and where many events are anonymous, people whom no link joins to their customer are counted twice.
 
 # %% [markdown] tags=["needs-touchpoints"]
 # ## What is wrong with it?

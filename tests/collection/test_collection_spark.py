@@ -19,7 +19,7 @@ pytestmark = pytest.mark.spark
 def pair(spark, tmp_path_factory):
     """A hundred customers of the demo, with promises added to their orders, on both engines."""
     where = tmp_path_factory.mktemp("hundred")
-    names = ("customers", "touchpoints", "catalog", "surveys", "orders")
+    names = ("customers", "touchpoints", "catalog", "identities", "surveys", "orders")
     frames = {name: pd.read_parquet(DEMO / f"{name}.parquet") for name in names}
     first = frames["customers"]["customer_id"].sort_values().head(100)
     for name, frame in frames.items():
@@ -46,6 +46,7 @@ def pair(spark, tmp_path_factory):
         lambda study: promises(study).table(),
         lambda study: quality(study).issues.table(),
         lambda study: quality(study).volume.table(),
+        lambda study: quality(study).monthly.table(),
         lambda study: quality(study).blanks.table(),
     ],
 )

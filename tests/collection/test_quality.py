@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import cxlib as cx
-from cxlib.collection import promises, quality, stars
+from cxlib.collection import csat, plots, promises, quality, scores, stars, summary
 from cxlib.errors import CxLookupError, MissingTable
 
 HOUR, DAY = pd.Timedelta(hours=1), pd.Timedelta(days=1)
@@ -224,3 +224,134 @@ def test_stars_cover_the_scale_even_where_nobody_chose_a_score():
     assert table["estimate"].tolist() == pytest.approx([0, 1 / 3, 0, 0, 2 / 3])
     with pytest.raises(CxLookupError, match="Nobody answered `ces`"):
         stars(cx.open_study({"surveys": frame}), "ces")
+
+
+@pytest.mark.parametrize("status", ["Delivered", "DELIVERED ", "delivered"])
+def test_a_status_is_read_in_any_case(status):
+    orders = pd.concat([deliveries().iloc[:3].assign(status=status)] * 5, ignore_index=True)
+    orders = orders.assign(order_id=range(15), customer_id=[f"c{i}" for i in range(15)])
+    study = cx.open_study({"orders": orders})
+    assert promises(study).table()["estimate"].iloc[0] == 1
+    assert "delivered: 100.00" in promises(study).claim()
+
+
+def test_where_no_status_says_delivered_that_is_said():
+    orders = pd.concat([deliveries().assign(status="Consegnato")] * 5, ignore_index=True)
+    orders = orders.assign(order_id=range(20), customer_id=[f"c{i}" for i in range(20)])
+    assert 'none has the status "delivered"' in promises(cx.open_study({"orders": orders})).claim()
+
+
+def test_stars_use_the_weights_of_the_table_as_scores_do():
+    frame = pd.DataFrame(
+        {
+            "response_id": range(60),
+            "customer_id": [f"c{i // 2}" for i in range(60)],
+            "ts": pd.Timestamp("2026-01-01"),
+            "question": "csat",
+            "score": np.tile([5.0, 4.0, 2.0], 20),
+            "scale_min": 1.0,
+            "scale_max": 5.0,
+            "weight": np.tile([1.0, 0.5, 3.0], 20),
+        }
+    )
+    study = cx.open_study({"surveys": frame})
+    table = stars(study).table().set_index("score")
+    assert table.loc[2, "estimate"] == pytest.approx(3 / 4.5)
+    assert table.loc[[4, 5], "estimate"].sum() == pytest.approx(
+        scores(study, "csat", None).table()["estimate"][0]
+    )
+    low = csat((frame["score"] == 2).astype(float), 0, 1, frame["weight"], frame["customer_id"])
+    assert (table.loc[2, "low"], table.loc[2, "high"]) == pytest.approx((low.low, low.high))
+
+
+def test_a_score_that_few_customers_gave_is_neither_said_nor_drawn():
+    frame = pd.DataFrame(
+        {
+            "response_id": range(100),
+            "customer_id": [f"c{i}" for i in range(100)],
+            "ts": pd.Timestamp("2026-01-01"),
+            "question": "csat",
+            "score": [1.0] + [4.0] * 40 + [5.0] * 59,
+            "scale_min": 1.0,
+            "scale_max": 5.0,
+        }
+    )
+    result = stars(cx.open_study({"surveys": frame}))
+    assert result.table()["count"].tolist() == [1, 0, 0, 40, 59]
+    for text in (result.claim(), plots.stars_bar(result).alt):
+        assert "40.0" in text
+        assert "1.0 %" not in text
+        assert "1: 1.0" not in text
+
+
+# --- days, persons -----------------------------------------------------------------------------
+
+
+def test_days_and_months_are_those_of_the_files_own_time_zone(tmp_path):
+    # A date-only export from Rome: midnight there is the evening before in UTC.
+    days = ["2026-01-31", "2026-02-01", "2026-07-01"] * 10
+    frame = pd.DataFrame({"event_id": range(30), "customer_id": [f"c{i}" for i in range(30)], "ts": days})
+    frame = frame.assign(touchpoint="web", channel="web", stage="engagement")
+    frame.to_csv(tmp_path / "touchpoints.csv", index=False)
+    (tmp_path / "study.yaml").write_text("time_zone: Europe/Rome\n")
+    result = quality(cx.open_study(tmp_path))
+    volume, monthly = result.volume.table().iloc[0], result.monthly.table()
+    assert (str(volume["first"].date()), str(volume["last"].date())) == ("2026-01-31", "2026-07-01")
+    assert monthly["month"].dt.strftime("%Y-%m").tolist() == ["2026-01", "2026-02", "2026-07"]
+    assert monthly["n"].tolist() == monthly["customers"].tolist() == [10, 10, 10]
+    assert volume["longest_gap_days"] == (pd.Timestamp("2026-07-01") - pd.Timestamp("2026-02-01")).days - 1
+    assert "from 2026-01-31 to 2026-07-01" in result.volume.claim()
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_a_linked_cookie_counts_as_its_customer_once(both):
+    frame = pd.DataFrame(
+        {
+            "event_id": range(6),
+            "customer_id": ["ann", None, None, None, "bob", "cookie1"],
+            "anonymous_id": [None, "cookie1", "cookie2", "cookie9", None, None],
+            "ts": pd.Timestamp("2026-01-01"),
+            "touchpoint": "web",
+            "channel": "web",
+            "stage": "engagement",
+        }
+    )
+    identities = pd.DataFrame(
+        {"id_type": "cookie", "id_value": ["cookie1", "cookie2"], "customer_id": "ann", "rule": "login"}
+    )
+    if not both:
+        frame = frame.drop(columns="customer_id")[1:4]
+    study = cx.open_study({"touchpoints": frame, "identities": identities})
+    result = quality(study)
+    # ann (with two cookies), bob, an unknown cookie, and a customer whose id is a cookie's text
+    assert result.volume.table()["customers"].iloc[0] == study.log().people == (4 if both else 2)
+    repeats = result.issues.table()
+    assert repeats["customers"].iloc[0] == study.log().people
+    assert repeats["estimate"].iloc[0] == pytest.approx(2 / 6 if both else 1 / 3)
+
+
+# --- what is said and shown --------------------------------------------------------------------
+
+
+def test_a_count_is_shown_once_and_kept_whole_in_the_table():
+    volume = opened(events()).volume
+    shown = volume._repr_mimebundle_()
+    assert {"estimate", "low", "high", "n"} <= set(volume.table())
+    assert "estimate" not in shown["text/csv"]
+    assert "estimate" not in shown["text/html"]
+
+
+def test_faults_are_said_in_sentences():
+    frame = events()
+    frame.loc[100:149, "received_ts"] = frame["ts"] + 2 * HOUR
+    again = frame.iloc[:30].assign(event_id=lambda f: f["event_id"] + 10_000)
+    said = opened(pd.concat([frame, again], ignore_index=True)).issues.claim().replace(" ", " ")
+    assert (
+        said
+        == "2.4 % of all events repeat another one; of those with a time of arrival, 4.1 % came over an hour late."
+    )
+
+
+def test_a_study_of_orders_alone_is_summarised_by_what_it_has():
+    lines = summary(cx.open_study({"orders": deliveries()})).lines
+    assert lines == ("Neither touchpoints nor surveys are in this study; it has orders 4 (rows).",)

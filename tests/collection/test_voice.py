@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import chi2_contingency
+from scipy.stats import binom, chi2_contingency, fisher_exact
 from statsmodels.stats.proportion import proportion_confint
 
 import cxlib as cx
 from cxlib.collection import csat, nps, responders, scores
+from cxlib.collection.responders import _differs
 from cxlib.errors import CxLookupError, CxValueError, MissingTable
+from cxlib.results import TOO_FEW
 
 
 def answers(customers: int = 120, seed: int = 0) -> pd.DataFrame:
@@ -117,7 +121,7 @@ def test_nothing_answered_gives_no_number_and_says_so():
     result = nps([np.nan])
     assert result.n == 0
     assert np.isnan([result.estimate, result.low, result.high]).all()
-    assert "score is -" in result.claim()
+    assert result.claim() == csat([None], 1, 5).claim() == TOO_FEW
 
 
 @pytest.mark.parametrize(
@@ -282,3 +286,39 @@ def test_silent_customers_without_any_contact_are_not_in_the_count():
     extra = pd.DataFrame({"customer_id": ["never"], "loyalty_tier": ["gold"], "region": ["n"]})
     frames["customers"] = pd.concat([frames["customers"], extra], ignore_index=True)
     assert responders(cx.open_study(frames)).table()["n"].iloc[0] == 400
+
+
+def test_response_by_a_rare_value_is_tested_by_simulation_and_agrees_with_fishers_test():
+    x, n = np.array([3.0, 60.0]), np.array([4.0, 400.0])
+    exact = fisher_exact([[3, 1], [60, 340]]).pvalue
+    assert _differs(x, n) == pytest.approx(exact, abs=0.004)
+    assert _differs(x, n) == _differs(x, n)
+
+
+def test_a_difference_that_leaves_almost_nobody_silent_is_found():
+    # nearly all answer, so that the silent are expected to be under five among the regulars
+    assert _differs(np.array([9_990.0, 13.0]), np.array([9_991.0, 19.0])) < 0.001
+
+
+def test_attributes_that_could_not_be_tested_are_not_called_equal():
+    frames = contacts()
+    frames["customers"]["age_band"] = "18 to 24"
+    result = responders(cx.open_study(frames))
+    table = result.table()
+    assert table.loc[table["attribute"] == "age_band", "q"].isna().all()
+    assert "age band" not in result.claim()
+    everybody = frames["customers"].assign(region="n", loyalty_tier="x", age_band="y")
+    one = {
+        **frames,
+        "customers": everybody,
+        "touchpoints": frames["touchpoints"].drop_duplicates("customer_id"),
+    }
+    one["touchpoints"] = one["touchpoints"].reset_index(drop=True)
+    assert "by chance" not in responders(cx.open_study(one)).claim()
+
+
+def test_chance_alone_is_called_a_difference_by_rare_values_at_most_as_often_as_promised():
+    rng = np.random.default_rng(int(os.environ.get("CXLIB_SEED", "0")))
+    n = np.array([3, 4, 6, 30, 60])
+    found = [_differs(rng.binomial(n, 0.2).astype(float), n.astype(float)) < 0.05 for _ in range(200)]
+    assert sum(found) <= binom.ppf(0.999, 200, 0.05)

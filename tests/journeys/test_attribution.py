@@ -190,7 +190,9 @@ def test_a_channel_that_changes_from_event_to_event_is_followed(base_seed):
     for person in range(40):
         path = []
         for place in range(int(draw.integers(1, 8))):
-            name, channel = ("buy", "web") if draw.random() < 0.3 else ("page", str(draw.choice(["web", "app", "store"])))
+            name, channel = (
+                ("buy", "web") if draw.random() < 0.3 else ("page", str(draw.choice(["web", "app", "store"])))
+            )
             at = pd.Timestamp("2026-01-05") + pd.Timedelta(minutes=place)
             rows.append((f"{person}-{place}", f"c{person}", at, name, channel, "engagement"))
             if name == "buy":

@@ -214,14 +214,30 @@ def test_small_cells_are_not_displayed(documented):
 def said_of(study) -> str:
     """Everything this room would display of a study: claims, tables, alt texts, summary."""
     journeys = cx.journeys
-    results = [make(study) for make in (journeys.transitions, journeys.steps, journeys.switches, journeys.drop_off, journeys.funnel)]
-    credit = [journeys.markov(study, conversion=["purchase"]), journeys.shapley(study, conversion=["purchase"])]
+    results = [
+        make(study)
+        for make in (
+            journeys.transitions,
+            journeys.steps,
+            journeys.switches,
+            journeys.drop_off,
+            journeys.funnel,
+        )
+    ]
+    credit = [
+        journeys.markov(study, conversion=["purchase"]),
+        journeys.shapley(study, conversion=["purchase"]),
+    ]
     plots = journeys.plots
     figures = [
         plots.moves(results[0], "What follows"), plots.steps(results[1]), plots.moves(results[2], "Which channel"),
         plots.drop_off(results[3]), plots.funnel(results[4]), plots.attribution(*credit),
     ]  # fmt: skip
-    shown = [str(part) for result in (*results, *credit) for part in (result.claim(), *result._repr_mimebundle_().values())]
+    shown = [
+        str(part)
+        for result in (*results, *credit)
+        for part in (result.claim(), *result._repr_mimebundle_().values())
+    ]
     return "\n".join([*shown, *(figure.alt for figure in figures), str(journeys.summary(study))])
 
 
@@ -229,7 +245,11 @@ def said_of(study) -> str:
 @given(PATHS.filter(lambda paths: len(paths) < 10 and any("purchase" in path for path in paths)))
 def test_of_fewer_than_ten_customers_nothing_is_said(paths):
     said = said_of(study_of([path * 20 for path in paths]))
-    assert not [name for name in CATALOG["touchpoint"] if name in said.replace("Before a purchase", "").replace("after a purchase", "")]
+    assert not [
+        name
+        for name in CATALOG["touchpoint"]
+        if name in said.replace("Before a purchase", "").replace("after a purchase", "")
+    ]
     assert "%" not in said.replace("(% of", "")
 
 

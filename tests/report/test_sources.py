@@ -108,7 +108,11 @@ def test_an_unknown_tag_is_an_error_that_names_the_cell_and_the_tag_meant(notebo
 
 
 def test_a_section_may_need_each_table_of_the_contract_or_the_truth() -> None:
-    assert {f"needs-{table}" for table in TABLES} | {"needs-answers", "needs-conversion", "needs-truth"} == set(sources.NEEDS)
+    assert {f"needs-{table}" for table in TABLES} | {
+        "needs-answers",
+        "needs-conversion",
+        "needs-truth",
+    } == set(sources.NEEDS)
 
 
 def test_only_checked_cells_keep_an_output_and_the_check_is_then_content(stored: Path) -> None:

@@ -348,3 +348,74 @@ def test_olist_opens_by_name_from_the_mirror(mirror: Path) -> None:
     assert study.name == "olist"
     assert not study.findings.violations
     assert {"touchpoints", "orders", "surveys", "customers", "catalog"} <= set(study.tables)
+
+
+def test_frames_take_settings_that_a_folder_has_in_its_file(events: Events) -> None:
+    local = events(ts="2026-07-05T10:00:00", value=["1.5", "2", "3"])
+    study = cx.open_study(
+        {"touchpoints": local},
+        name="shop",
+        currency="EUR",
+        money="major",
+        time_zone="Europe/Rome",
+        conversion=["cart"],
+    )
+    assert (study.name, study.settings.conversion) == ("shop", ("cart",))
+    table = study.fetch(study.table("touchpoints"))
+    assert sorted(table["value"]) == [150, 200, 300]
+    assert set(table["ts"]) == {pd.Timestamp("2026-07-05T08:00:00")}
+    assert study.fetch(study.log().table)["at"].tolist() == [1783238400000000] * 3
+
+
+def test_a_connection_takes_settings(events: Events) -> None:
+    con = ibis.duckdb.connect()
+    con.create_table("touchpoints", events(ts=pd.Timestamp("2026-01-05T10:00:00"), value=1.5))
+    settings = {"currency": "JPY", "money": "major", "time_zone": "Europe/Rome"}
+    study = cx.open_study(con, **settings)
+    table = study.fetch(study.table("touchpoints"))
+    assert set(table["value"]) == {2}
+    assert set(table["ts"]) == {pd.Timestamp("2026-01-05T09:00:00")}
+    assert not cx.check(con, **settings).violations
+
+
+def test_settings_override_those_of_a_folder_and_are_part_of_its_fingerprint(
+    folder: Folder, events: Events, cache: Path
+) -> None:
+    where = folder({"touchpoints.csv": events(value="1.5")}, "currency: EUR\nmoney: major\ntitle: A shop")
+
+    def value(study: Any) -> set[int]:
+        return set(study.fetch(study.table("touchpoints"))["value"])
+
+    plain, yen = cx.open_study(where), cx.open_study(where, currency="KWD", title=None)
+    assert (value(plain), value(yen), value(cx.open_study(where))) == ({150}, {1500}, {150})
+    assert yen.title == "A shop"
+    assert (
+        len({plain.fingerprint, yen.fingerprint, cx.open_study(where, conversion=["cart"]).fingerprint}) == 3
+    )
+
+
+def test_settings_are_checked_by_name_and_value(events: Events) -> None:
+    frames = {"touchpoints": events()}
+    with pytest.raises(CxValueError, match=r"open_study has an unknown entry `curency`.*`currency`"):
+        cx.open_study(frames, curency="EUR")
+    with pytest.raises(CxValueError, match="open_study: money is `cents`"):
+        cx.check(frames, money="cents")
+    with pytest.raises(CxValueError, match="open already"):
+        cx.open_study(cx.open_study(frames), currency="EUR")
+
+
+def test_the_times_of_orders_are_read_in_the_zone_of_the_study(folder: Folder) -> None:
+    order = {
+        "order_id": ["o"],
+        "customer_id": ["x"],
+        "ts": ["2026-07-01"],
+        "revenue": [1],
+        "currency": ["EUR"],
+    }
+    local = pd.DataFrame(
+        order | {"promised_ts": ["2026-07-05T10:00:00"], "delivered_ts": ["2026-07-05 12:00:00"]}
+    )
+    study = cx.open_study(folder({"orders.csv": local}, "time_zone: Europe/Rome"))
+    row = study.fetch(study.table("orders")).iloc[0]
+    assert row["promised_ts"] == pd.Timestamp("2026-07-05T08:00:00")
+    assert row["delivered_ts"] == pd.Timestamp("2026-07-05T10:00:00")
