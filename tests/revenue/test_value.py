@@ -128,7 +128,7 @@ def test_the_purchases_that_come_have_the_forecasts_mean_and_spread(base_seed: i
     for seed in range(60):
         world = simulated(400, np.random.default_rng(base_seed + seed), **TRUTH)
         ahead = fit.forecast(world, 39)
-        sd = np.log(ahead.high / ahead.estimate) * ahead.estimate / 1.96
+        sd = (np.sqrt(ahead.high) - np.sqrt(ahead.estimate)) * 2 * np.sqrt(ahead.estimate) / 1.96
         scores.append((world["later"].sum() - ahead.estimate) / sd)
     assert abs(np.mean(scores)) < 4 / np.sqrt(60)
     assert 0.6 < np.std(scores) < 1.4
@@ -311,6 +311,13 @@ def test_a_maximum_at_the_border_has_estimates_no_intervals_and_says_so(base_see
     ahead = fit.forecast(rows([20], [38.9], [39.0]), 39)
     assert ahead.estimate == pytest.approx(20, rel=0.1)
     assert np.isnan(ahead.low)
+
+
+def test_a_forecast_of_hardly_any_purchase_has_an_interval_of_purchases() -> None:
+    ahead = fitted(**TRUTH).forecast(rows([0, 1], [0, 3], [39, 39]), 0.01)
+    assert ahead.estimate < 0.01
+    assert ahead.low == 0
+    assert ahead.estimate < ahead.high < 2
 
 
 def test_a_likelihood_that_is_nowhere_finite_is_an_error_of_ours() -> None:
