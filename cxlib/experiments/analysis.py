@@ -163,7 +163,7 @@ def _read(
         )
     own = means(moments, ratio=ratio, level=level)
     if metric.kind == "proportion":
-        own = stats.wilson(own.estimate * moments.n, moments.n, level)
+        own = stats.wilson(np.round(own.estimate * moments.n), moments.n, level)
     table = pd.DataFrame({"metric": metric.name, "arm": check.arms, **own._asdict()}).drop(columns="se")
     table["n"] = moments.n.astype(int)
     rows = [_effect(moments, metric, arm, level) for arm in range(1, len(check.arms))]

@@ -96,7 +96,24 @@ def design(
         raise CxValueError(
             "Give two of effect, n and power; the third is solved for (power is .8 if left out)."
         )
-    _check(effect, n, power, sd, baseline, level, ratio)
+    for name, value in (("power", power), ("level", level), ("baseline", baseline)):
+        if value is not None and not 0 < value < 1:
+            raise CxValueError(f"{name} is {value:g}; it must lie between 0 and 1.")
+    for name, value in (("sd", sd), ("ratio", ratio)):
+        if not (value > 0 and math.isfinite(value)):
+            raise CxValueError(f"{name} is {value:g}; it must be a number above 0.")
+    if n is not None and not (2 <= min(n, n * ratio) < LARGEST):
+        raise CxValueError(f"n is {n:g} and ratio {ratio:g}; each arm takes at least two customers.")
+    if power is not None and power <= 1 - level:
+        raise CxValueError(
+            f"power is {power:g}; above {1 - level:g}, which chance alone gives, it says something."
+        )
+    if effect is not None and (not math.isfinite(effect) or effect == 0):
+        raise CxValueError("effect must be a number other than 0: no number of customers finds nothing.")
+    if baseline is not None and effect is not None and not 0 <= baseline + effect <= 1:
+        raise CxValueError(
+            f"{baseline:g} changed by {effect:g} is not a proportion; effect is in points, as .01."
+        )
 
     def chance(size: float, change: float) -> float:
         if baseline is None:
@@ -145,32 +162,3 @@ def _solve(power_at: Callable[[float], float], power: float, low: float, high: f
             )
         )
     )
-
-
-def _check(
-    effect: float | None,
-    n: float | None,
-    power: float | None,
-    sd: float,
-    baseline: float | None,
-    level: float,
-    ratio: float,
-) -> None:
-    for name, value in (("power", power), ("level", level), ("baseline", baseline)):
-        if value is not None and not 0 < value < 1:
-            raise CxValueError(f"{name} is {value:g}; it must lie between 0 and 1.")
-    for name, value in (("sd", sd), ("ratio", ratio)):
-        if not (value > 0 and math.isfinite(value)):
-            raise CxValueError(f"{name} is {value:g}; it must be a number above 0.")
-    if n is not None and not (2 <= min(n, n * ratio) < LARGEST):
-        raise CxValueError(f"n is {n:g} and ratio {ratio:g}; each arm takes at least two customers.")
-    if power is not None and power <= 1 - level:
-        raise CxValueError(
-            f"power is {power:g}; above {1 - level:g}, which chance alone gives, it says something."
-        )
-    if effect is not None and (not math.isfinite(effect) or effect == 0):
-        raise CxValueError("effect must be a number other than 0: no number of customers finds nothing.")
-    if baseline is not None and effect is not None and not 0 <= baseline + effect <= 1:
-        raise CxValueError(
-            f"{baseline:g} changed by {effect:g} is not a proportion; effect is in points, as .01."
-        )
