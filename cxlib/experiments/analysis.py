@@ -19,7 +19,7 @@ from scipy import stats as distributions
 from cxlib import stats
 from cxlib.errors import CxLookupError, CxValueError, did_you_mean
 from cxlib.experiments.contrast import contrast, means
-from cxlib.experiments.metrics import Metric, numbers, read_arms, read_metrics
+from cxlib.experiments.metrics import Metric, column, numbers, read_arms, read_metrics
 from cxlib.experiments.moments import Moments, aggregates
 from cxlib.experiments.sample_ratio import SampleRatio, sample_ratio
 from cxlib.results import Claim, Result, nice, number, percent
@@ -112,6 +112,8 @@ def analyze(
     Against A. Ship: B on bought +0.500 (0.454 to 0.542).
     """
     covariates = [covariates] if isinstance(covariates, str) else list(covariates or ())
+    # As text, and 1 where a missing arm has turned a column of 0 and 1 into 0.0 and 1.0.
+    frame = frame.assign(**{variant: column(frame, variant).convert_dtypes().astype("string")})
     arms = read_arms(frame, variant, control)
     found = read_metrics(frame, metrics, [variant, *covariates])
     for covariate in covariates:
@@ -125,7 +127,7 @@ def analyze(
     if not all(value > 0 for value in worth.values()) or not 0 < level < 1:
         raise CxValueError("worth holds sizes of effects, above 0; level lies between 0 and 1.")
 
-    assigned = frame[variant].dropna().astype(str).value_counts()
+    assigned = frame[variant].value_counts()
     check = sample_ratio({arm: int(assigned[arm]) for arm in arms}, expected, limit=limit)
     read = _read if check.passed else _unread
     pairs = [read(frame, variant, metric, covariates, check, level) for metric in found]

@@ -434,6 +434,16 @@ def test_what_cannot_be_analysed_is_said(change: dict, asked: dict, error: type,
     pd.testing.assert_frame_equal(frame, before)
 
 
+@pytest.mark.parametrize("codes", [(0, 1), (0.0, 1.0), (False, True), ("0", "1")])
+def test_arms_may_be_coded_by_numbers_even_where_one_is_missing(codes: tuple) -> None:
+    frame = world(25).assign(arm=lambda f: np.where(f["arm"] == "new", codes[1], codes[0]).astype(object))
+    frame["arm"] = frame["arm"].infer_objects()
+    with_hole = pd.concat([frame, frame.iloc[:1].assign(arm=np.nan)], ignore_index=True)
+    for rows in (frame, with_hole):
+        result = analyze(rows, "arm", "spend")
+        assert result.table()["arm"].tolist() == ["True" if codes[1] is True else "1"]
+
+
 def test_a_control_that_nobody_named_is_asked_for() -> None:
     frame = world(21).replace({"arm": {"control": "blue", "new": "red"}})
     with pytest.raises(CxValueError, match=r"Which arm is the control.*blue, red"):
