@@ -13,7 +13,19 @@ from typing import Any
 __version__ = "0.1.0"
 
 # Imported when first used: a notebook pays only for the rooms it enters.
-_ROOMS = ("collection", "contract", "errors", "figures", "journeys", "readers", "results", "stats", "world")
+_ROOMS = (
+    "collection",
+    "contract",
+    "errors",
+    "experiments",
+    "figures",
+    "journeys",
+    "readers",
+    "results",
+    "revenue",
+    "stats",
+    "world",
+)
 _NAMES = {"open_study": "study", "check": "study", "studies": "study", "simulate": "world"}
 
 __all__ = ["__version__", *_NAMES, *_ROOMS]

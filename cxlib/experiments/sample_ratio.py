@@ -1,0 +1,91 @@
+"""Was the assignment carried out as planned? Looked at before any effect, for a broken one has none.
+
+Fabijan et al. 2019, "Diagnosing sample ratio mismatch in online controlled experiments", KDD.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+from scipy import stats as distributions
+
+from cxlib import stats
+from cxlib.errors import CxValueError
+from cxlib.results import Claim, Result, number, percent
+
+
+@dataclass(frozen=True)
+class SampleRatio(Result):
+    """Customers by arm against the plan.
+
+    arms, counts, expected : name, customers, planned share of each arm
+    p : of a split at least this uneven, had the plan been carried out
+    limit : the check fails where p lies below it; far from .05, as it is looked at in every experiment
+    """
+
+    SHARES: ClassVar = ("estimate", "low", "high", "expected")
+
+    arms: tuple[str, ...]
+    counts: tuple[int, ...]
+    expected: tuple[float, ...]
+    p: float
+    limit: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the reading may go on."""
+        return self.p >= self.limit
+
+    def table(self) -> pd.DataFrame:
+        """One row an arm: its share of the customers (estimate) with Wilson's interval, n, expected."""
+        share = stats.wilson(self.counts, sum(self.counts))
+        columns = {"arm": self.arms, "estimate": share.estimate, "low": share.low, "high": share.high}
+        return pd.DataFrame(columns | {"n": self.counts, "expected": self.expected})
+
+    def claim(self) -> Claim:
+        """The check in a sentence."""
+        if self.passed:
+            return Claim(f"The arms have the sizes that were planned (p = {number(self.p)}).")
+        shares = np.array(self.counts) / sum(self.counts)
+        worst = int(np.argmax(np.abs(shares / np.array(self.expected) - 1)))
+        return Claim(
+            f"The assignment is broken: {self.arms[worst]} has {percent(shares[worst])} of the customers, planned "
+            f"were {percent(self.expected[worst])} (p {number(self.p)}). No effect is read from it; find the cause first."
+        )
+
+
+def sample_ratio(
+    counts: Mapping[str, int],
+    expected: Mapping[str, float] | None = None,
+    method: Literal["auto", "binomial", "chi-square"] = "auto",
+    limit: float = 0.001,
+) -> SampleRatio:
+    """Test the customers by arm against the planned weights (equal ones unless `expected` says others).
+
+    `auto` is the exact binomial test for two arms, else Pearson's chi-square.
+
+    >>> round(sample_ratio({"A": 2023, "B": 1977}).p, 5)
+    0.47677
+    """
+    arms = tuple(counts)
+    weights = dict.fromkeys(arms, 1.0) if expected is None else dict(expected)
+    if len(arms) < 2:
+        raise CxValueError(f"A comparison needs two arms; there is {', '.join(arms) or 'none'}.")
+    if set(weights) != set(arms) or not all(weight > 0 for weight in weights.values()):
+        raise CxValueError(
+            f"expected must give each arm a weight above 0. Arms: {', '.join(arms)}; "
+            f"given: {', '.join(f'{arm} {weight:g}' for arm, weight in weights.items())}."
+        )
+    if method == "binomial" and len(arms) > 2:
+        raise CxValueError(f"The binomial test is for two arms; for {len(arms)} use chi-square.")
+    size, whole = np.array([counts[arm] for arm in arms]), sum(weights.values())
+    planned = np.array([weights[arm] / whole for arm in arms])
+    if len(arms) == 2 and method != "chi-square":
+        p = distributions.binomtest(int(size[0]), int(size.sum()), float(planned[0])).pvalue
+    else:
+        p = distributions.chisquare(size, planned * size.sum()).pvalue
+    return SampleRatio(arms, tuple(map(int, size)), tuple(map(float, planned)), float(p), limit)
