@@ -129,7 +129,7 @@ def show(table: pd.DataFrame, rows: int = 20, shares: tuple[str, ...] = ()) -> s
     if table.empty:
         return '<p class="table-note">Nothing to show.</p>'
     shown = readable(kept.head(rows).drop(columns="folds", errors="ignore"), shares)
-    numeric = {name: name not in table or pd.api.types.is_numeric_dtype(table[name]) for name in shown}
+    numeric = {name: name not in table or _measured(table[name]) for name in shown}
     body = "".join(
         "<tr>"
         + "".join(_cell(cell, numeric[name]) for name, cell in zip(shown, record, strict=True))
@@ -141,6 +141,11 @@ def show(table: pd.DataFrame, rows: int = 20, shares: tuple[str, ...] = ()) -> s
     )
     note = f'<p class="table-note">{"; ".join(notes).capitalize()}.</p>' if notes else ""
     return f'<table class="result"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}'
+
+
+def _measured(column: pd.Series) -> bool:
+    """Numbers and times are set right and never broken over lines."""
+    return pd.api.types.is_numeric_dtype(column) or pd.api.types.is_datetime64_any_dtype(column)
 
 
 NUMBER = ' class="number"'

@@ -48,7 +48,7 @@ class Contents(Result):
         """What it holds, what it can and cannot answer, what the contract's check noticed."""
         have = set(self.frame["table"])
         can = [text for table, text in ANSWERS.items() if table in have]
-        cannot = [f"{text} (no `{table}`)" for table, text in ANSWERS.items() if table not in have]
+        cannot = [f"{text} (no {table})" for table, text in ANSWERS.items() if table not in have]
         lines = [f"{self.claim()}", f"It can tell {_and(can)}."]
         if cannot:
             lines.append(f"It cannot tell {_and(cannot)}.")

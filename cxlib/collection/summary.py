@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cxlib.collection.promises import promises
 from cxlib.collection.quality import quality
 from cxlib.collection.responders import responders
 from cxlib.collection.voice import scores
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 def summary(study: Study) -> Summary:
     """What is known, how good it is, how customers feel, who is silent, and what to do next."""
     lines, advice = [], []
+    if not (study.has("touchpoints") or study.has("surveys")):
+        held = ", ".join(f"{name} {rows:,}" for name, rows in study.findings.rows.items())
+        lines.append(f"Neither touchpoints nor surveys are in this study; it has {held} (rows).")
     if study.has("touchpoints"):
         found = quality(study)
         lines += [str(found.volume.claim()), str(found.issues.claim())]
@@ -24,6 +28,8 @@ def summary(study: Study) -> Summary:
         if len(issues) and issues["estimate"].iloc[0] > 0.005:
             worst = issues.iloc[0]
             advice.append(f"find where {worst['check']} come from ({percent(worst['estimate'])} of events)")
+    if study.has("orders", "status", "promised_ts", "delivered_ts"):
+        lines.append(str(promises(study).claim()))
     if study.has("surveys"):
         for question in ("nps", "csat"):
             try:
@@ -38,9 +44,6 @@ def summary(study: Study) -> Summary:
                 advice.append(f"read what customers say about {nice(lowest.iloc[0])}")
         if study.has("touchpoints") or study.has("orders"):
             lines.append(str(responders(study).claim()))
-    if not lines:
-        held = ", ".join(f"{name} {rows:,}" for name, rows in study.findings.rows.items())
-        lines.append(f"Neither touchpoints nor surveys are in this study; it has {held} (rows).")
     if advice:
         lines.append(f"Next: {'; '.join(advice)}.")
     return Summary(tuple(dict.fromkeys(lines)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cxlib.journeys.attribution import Attribution, markov, purchases, shapley
+from cxlib.journeys.attribution import DIRECT, Attribution, markov, purchases, shapley
 from cxlib.journeys.counts import drop_off, switches
 from cxlib.journeys.funnels import funnel
 from cxlib.results import Summary, nice, percent, visible
@@ -52,6 +52,8 @@ def _credit(chain: Attribution, split: Attribution) -> str:
     if chain.conversions < ENOUGH or first.empty or second.empty:
         return "There are too few conversions to credit channels with them."
     one, other = nice(first["channel"].iloc[0]), nice(second["channel"].iloc[0])
+    if one == other == DIRECT:
+        return "Most conversions came with no other contact before them: there is little to credit a channel with."
     if len(first) == 1 and one == other:
         return f"All conversions came by one channel, {one}: there is nothing to divide."
     if one != other:

@@ -354,4 +354,5 @@ def test_faults_are_said_in_sentences():
 
 def test_a_study_of_orders_alone_is_summarised_by_what_it_has():
     lines = summary(cx.open_study({"orders": deliveries()})).lines
-    assert lines == ("Neither touchpoints nor surveys are in this study; it has orders 4 (rows).",)
+    said = "Neither touchpoints nor surveys are in this study; it has orders 4 (rows)."
+    assert lines == (said, "Too few customers to say.")  # of four orders, nothing on promises
