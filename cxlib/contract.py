@@ -377,11 +377,20 @@ def _fits(raw: ir.Table, column: Column, settings: Settings) -> bool:
     return has.is_int64() and not (column.kind == "money" and settings.money == "major")
 
 
+NAMING = ("touchpoint", "channel", "question", "currency")  # columns whose values are names
+
+
+def _may_be_true_or_false(column: Column) -> bool:
+    return column.kind == "text" and column.name not in NAMING
+
+
 def _cast(raw: ir.Table, column: Column, settings: Settings) -> ir.Value:
     value: Any = raw[column.name]
     has = value.type()
     if column.kind in ("id", "key", "text"):
-        unfit = has.is_floating() or has.is_nested() or (has.is_boolean() and column.kind != "text")
+        unfit = (
+            has.is_floating() or has.is_nested() or (has.is_boolean() and not _may_be_true_or_false(column))
+        )
         return ibis.null("string") if unfit else value.cast("string")
     if column.kind == "time":
         return _time(value)
@@ -708,7 +717,10 @@ def _text_rules(column: Column, given: Any) -> Iterator[_Rule]:
         )
         advice = "Export ids as text: as numbers they lose digits."
         yield _Rule(column.name, "a decimal number or true/false, not an id", advice, broken=spoilt)
-    if column.kind in ("id", "key") or column.name in ("touchpoint", "channel", "question", "currency"):
+    elif not _may_be_true_or_false(column):
+        yield _Rule(column.name, "true/false, not a name", "Export the names themselves.",
+                    broken=given.isin(["True", "False", "true", "false"]))  # fmt: skip
+    if not _may_be_true_or_false(column):
         outside = given.startswith(" ") | given.endswith(" ")
         yield _Rule(column.name, "begins or ends with a blank", "Trim the values.", broken=outside)
     if column.name == "currency":

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import cxlib as cx
 from cxlib import contract
 from cxlib.contract import (
     EXPONENTS,
@@ -330,3 +331,10 @@ def test_every_advice_ends_like_a_sentence_and_says_what_to_do() -> None:
 
 def test_the_module_says_what_it_is() -> None:
     assert "contract" in str(contract.__doc__)
+
+
+@pytest.mark.parametrize("channel", [[True, False], ["True", "False"]])
+def test_true_and_false_are_no_names_of_a_channel(channel):
+    catalog = pd.DataFrame({"touchpoint": ["home", "cart"], "channel": channel, "stage": "engagement"})
+    found = cx.check({"catalog": catalog}).violations
+    assert [finding.column for finding in found] == ["channel"]
