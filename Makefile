@@ -37,7 +37,8 @@ test: $(READY)  ## every check and test
 	@$(PY) -m pytest -n $(JOBS) --dist loadfile
 
 lab: $(READY)  ## open JupyterLab on the notebooks
-	@$(VENV)/bin/jupyter lab --notebook-dir notebooks
+	@$(VENV)/bin/jupyter lab --notebook-dir notebooks --LabApp.news_url=None \
+		--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
 
 proof: $(READY)  ## the long simulations: can be stopped and resumed, writes reports/proof.html
 	@$(PY) -m tests.proof

@@ -20,6 +20,7 @@ _ROOMS = (
     "experiments",
     "figures",
     "journeys",
+    "personas",
     "readers",
     "results",
     "revenue",

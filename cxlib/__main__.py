@@ -9,7 +9,9 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +19,7 @@ from typing import TYPE_CHECKING
 from cxlib.errors import CxError, CxValueError
 
 if TYPE_CHECKING:
-    from cxlib.report import About
+    from cxlib.report import About, Built
     from cxlib.study import Study
 
 
@@ -117,11 +119,24 @@ def _report(arguments: argparse.Namespace) -> int:
         brief=arguments.brief,
         only=arguments.only,
     )
-    if built.left_out:
-        print("Left out, because the study has nothing to fill it with:")
-        print("\n".join(f"  {part}" for part in built.left_out))
-    print(f"Report: {built.index}")
+    print(_told(about, built))
     return 0
+
+
+def _told(about: About, built: Built) -> str:
+    """The report in short: each chapter's question and headline, what was left out, where the index is."""
+    width = min(shutil.get_terminal_size().columns, 100)
+    lines = [about.title or about.name, ""]
+    for chapter, question, found in built.headlines:
+        lines += [f"{chapter:>2}  {question}", textwrap.indent(textwrap.fill(found, width - 4), " " * 4)]
+    if built.left_out:
+        lines += ["", "Left out, because the study has nothing to fill it with:"]
+        lines += [f"    {part}" for part in built.left_out]
+    return "\n".join([*lines, "", f"Report: {built.index}"])
+
+
+NAMING = {"touchpoints": ("touchpoint", "outcome"), "exposures": ("experiment",)}
+"""Columns whose values a section of a notebook may need."""
 
 
 def _about(study: Study) -> tuple[About, set[str]]:
@@ -139,6 +154,11 @@ def _about(study: Study) -> tuple[About, set[str]]:
         from cxlib.collection import asked
 
         has |= {"answers"} if asked(study) else set()
+    for table, columns in NAMING.items():
+        for column in columns:
+            if study.has(table, column):
+                values = study.fetch(study.table(table).select(column).distinct())[column].dropna()
+                has |= {f"{table}.{column}={value}" for value in values}
     rows = ", ".join(f"{table} {count:,}" for table, count in study.findings.rows.items())
     provenance = {label: text for label, text in study.provenance.items() if label != "cxlib"}
     return About(study.name, study.title, {**provenance, "rows": rows}), has

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from cxlib.errors import CxValueError
-from cxlib.results import nice
+from cxlib.results import TOO_FEW, nice
 
 INK = "#1f2933"
 MUTED = "#7b8794"
@@ -133,15 +133,71 @@ def finish(fig: Any, alt: str) -> Shown:
     return Shown(buffer.getvalue(), alt)
 
 
-def dots(ax: Any, labels: Sequence[str], estimate: Any, low: Any, high: Any, colour: Any = ACCENT) -> None:
-    """Estimates as dots with their intervals, one row a label, the first on top."""
+def nothing(title: str) -> Shown:
+    """What stands in a figure's place where it would rest on too few customers."""
+    fig, ax = figure(height=1.0)
+    ax.text(0, 0.5, TOO_FEW, va="center", color=MUTED)
+    ax.set_axis_off()
+    ax.set_title(title)
+    return finish(fig, f"{title}: too few customers for a figure.")
+
+
+def dots(
+    ax: Any,
+    labels: Sequence[str],
+    estimate: Any,
+    low: Any,
+    high: Any,
+    colour: Any = ACCENT,
+    against: float | None = None,
+) -> None:
+    """Estimates as dots with their intervals, one row a label, the first on top; `against` is a dashed line."""
     rows = np.arange(len(labels))[::-1]
-    colours = [colour] * len(labels) if isinstance(colour, str) else list(colour)
-    ax.hlines(rows, low, high, color=colours, linewidth=2.2, alpha=0.45)
-    ax.scatter(estimate, rows, s=30, color=colours, zorder=3)
+    intervals(
+        ax, rows, estimate, low, high, [colour] * len(labels) if isinstance(colour, str) else list(colour)
+    )
+    if against is not None:
+        ax.axvline(against, color=MUTED, linewidth=1, linestyle="--")
     ax.set_yticks(rows, [label(name) for name in labels])
     ax.set_ylim(-0.7, len(labels) - 0.3)
     ax.grid(axis="y", visible=False)
+
+
+def intervals(
+    ax: Any, rows: Any, estimate: Any, low: Any, high: Any, colour: Any = ACCENT, **dot: Any
+) -> None:
+    """Dots with their intervals at the heights `rows`; `dot` goes to the dots (a label for the legend, a size)."""
+    ax.hlines(rows, low, high, color=colour, linewidth=2.2, alpha=0.45)
+    ax.scatter(estimate, rows, color=colour, zorder=3, **{"s": 30, **dot})
+
+
+def bars(
+    ax: Any,
+    labels: Sequence[str],
+    estimate: Any,
+    low: Any,
+    high: Any,
+    colour: Any = ACCENT,
+    upright: bool = False,
+) -> Any:
+    """Estimates as bars with their intervals, one a label: the first on top, or `upright` the first on the left.
+
+    Returns the places of the bars, to write beside them.
+    """
+    estimate, low, high = (np.asarray(one, dtype=float) for one in (estimate, low, high))
+    reach, names = [estimate - low, high - estimate], [label(name) for name in labels]
+    style: dict[str, Any] = {"fmt": "none", "ecolor": INK, "capsize": 3, "linewidth": 1.2}
+    places = np.arange(len(labels)) if upright else np.arange(len(labels))[::-1]
+    if upright:
+        ax.bar(places, estimate, color=colour, width=0.65, alpha=0.9)
+        ax.errorbar(places, estimate, yerr=reach, **style)
+        ax.set_xticks(places, names)
+    else:
+        ax.barh(places, estimate, color=colour, height=0.62, alpha=0.9)
+        ax.errorbar(estimate, places, xerr=reach, **style)
+        ax.set_yticks(places, names)
+    ax.grid(axis="x" if upright else "y", visible=False)
+    return places
 
 
 def heat(ax: Any, values: Any, rows: Sequence[str], columns: Sequence[str], *, percent: bool = True) -> None:

@@ -17,6 +17,9 @@ import pandas as pd
 
 from cxlib.errors import CxValueError
 
+EVERYWHERE = "(all)"
+"""The key of the row that stands for all groups together."""
+
 MINIMUM = 10
 """Customers a displayed row must rest on; the environment variable CXLIB_MINIMUM overrides it."""
 
@@ -39,6 +42,15 @@ class Claim(str):
     def __repr__(self) -> str:
         return str(self)
 
+    @property
+    def first(self) -> Claim:
+        """Its first sentence, for where there is no room for what qualifies it.
+
+        >>> Claim("A customer was worth 99 EUR. 2 % of the cost is in no customer's.").first
+        A customer was worth 99 EUR.
+        """
+        return Claim(re.split(r"(?<=\.) (?=[A-Z0-9])", self, maxsplit=1)[0])
+
     def _repr_markdown_(self) -> str:
         return f"**{_literal(self)}**"
 
@@ -51,10 +63,15 @@ TOO_FEW = Claim("Too few customers to say.")
 class Result:
     """Base of all results: `table()` whole, display with small cells suppressed.
 
-    `SHARES` names the columns of `table()` that are shares, shown in per cent.
+    A subclass says how it is displayed: `SHARES`, the columns that are shares, shown in per cent;
+    `ROWS`, how many rows are shown at the most; `WHOLE`, the columns within whose values the rows are
+    parts of a whole that is displayed too (see `visible`); and `shown()`, where the display has other
+    columns or another order than the table.
     """
 
     SHARES: ClassVar[tuple[str, ...]] = ()
+    ROWS: ClassVar[int] = 20
+    WHOLE: ClassVar[tuple[str, ...] | None] = None
 
     def table(self) -> pd.DataFrame:
         """The result as a frame: keys first, then estimate, low, high, n."""
@@ -64,8 +81,21 @@ class Result:
         """The sentence this result supports."""
         raise NotImplementedError
 
+    def shown(self) -> pd.DataFrame:
+        """The table as it is displayed, before small cells are suppressed."""
+        return self.table()
+
+    def visible(self) -> pd.DataFrame:
+        """The rows of `table()` that may be shown: what claims and figures speak of."""
+        return visible(self.table(), self.WHOLE)
+
+    @property
+    def in_percent(self) -> tuple[str, ...]:
+        """The columns shown in per cent."""
+        return self.SHARES
+
     def _repr_mimebundle_(self, **kwargs: object) -> dict[str, str]:
-        return bundle(self.table(), shares=self.SHARES)
+        return bundle(self.shown(), self.ROWS, self.in_percent, self.WHOLE)
 
 
 @dataclass(frozen=True)
@@ -86,23 +116,36 @@ def _literal(text: str) -> str:
     return re.sub(r"([\\*_`\[\]#|~])", r"\\\1", html.escape(text, quote=False))
 
 
-def bundle(table: pd.DataFrame, rows: int = 20, shares: tuple[str, ...] = ()) -> dict[str, str]:
+def bundle(
+    table: pd.DataFrame,
+    rows: int = 20,
+    shares: tuple[str, ...] = (),
+    whole: tuple[str, ...] | None = None,
+) -> dict[str, str]:
     """What a notebook shows of a table: HTML, text and CSV, all with small cells suppressed."""
-    kept = visible(table).drop(columns="folds", errors="ignore")
+    kept = visible(table, whole).drop(columns="folds", errors="ignore")
     text = readable(kept.head(rows), shares).map(lambda cell: "-" if cell is None else str(cell))
     return {
-        "text/html": show(table, rows, shares),
+        "text/html": show(table, rows, shares, whole),
         "text/csv": kept.to_csv(index=False),
         "text/plain": text.to_string(index=False),
     }
 
 
-def visible(table: pd.DataFrame) -> pd.DataFrame:
+def visible(table: pd.DataFrame, whole: tuple[str, ...] | None = None) -> pd.DataFrame:
     """The rows that may be shown: those resting on at least `minimum()` customers, or on none.
 
     A table says what its rows rest on in `customers`, or in `folds`: from how many of the fifty folds of
     customers the row's count comes, which is a lower bound of its customers and costs nothing. `n` and
     `count` must be as large, whatever they count.
+
+    `whole` names the columns within whose values the rows are parts of a whole that is displayed as well
+    (no columns: the whole table; None: they are no such parts). If one part alone is hidden it follows
+    from the rest, so the smallest of these is hidden with it. A row "(all)" is the whole, and no part.
+
+    >>> spread = pd.DataFrame({"score": [1, 2, 3], "estimate": [.05, .25, .7], "count": [5, 25, 70]})
+    >>> visible(spread)["score"].tolist(), visible(spread, ())["score"].tolist()
+    ([2, 3], [3])
     """
     least, kept = minimum(), pd.Series(True, index=table.index)
     for name in ("customers", "n", "count"):
@@ -110,20 +153,40 @@ def visible(table: pd.DataFrame) -> pd.DataFrame:
             kept &= (table[name] >= least) | ((table[name] == 0) & (name == "count"))
     if "folds" in table:
         kept &= table["folds"] >= min(least, 50)
+    if whole is not None and not kept.all():
+        kept &= ~_follows(table, kept, whole)
     return table[kept]
 
 
-def show(table: pd.DataFrame, rows: int = 20, shares: tuple[str, ...] = ()) -> str:
+def _follows(table: pd.DataFrame, kept: pd.Series, whole: tuple[str, ...]) -> pd.Series:
+    """True for the row to hide beside each that would be the only one hidden of its whole."""
+    size = next(table[name] for name in ("count", "customers", "n", "estimate") if name in table)
+    parts = table.assign(kept_=kept, size_=size, place_=range(len(table)))[table.iloc[:, 0] != EVERYWHERE]
+    follows = np.zeros(len(table), dtype=bool)
+    for _, group in parts.groupby(list(whole), dropna=False) if whole else [(None, parts)]:
+        beside = group[group["kept_"] & (group["size_"] > 0)]
+        if (~group["kept_"]).sum() == 1 and len(beside):
+            follows[beside.nsmallest(1, "size_")["place_"]] = True
+    return pd.Series(follows, index=table.index)
+
+
+def show(
+    table: pd.DataFrame,
+    rows: int = 20,
+    shares: tuple[str, ...] = (),
+    whole: tuple[str, ...] | None = None,
+) -> str:
     """HTML of a result's table: at most `rows` rows, escaped, small cells suppressed, and said so.
 
     >>> "script&gt;" in show(pd.DataFrame({"comment": ["<script>"], "n": [50]}))
     True
     """
-    kept = visible(table)
+    kept = visible(table, whole)
     notes = []
     if hidden := len(table) - len(kept):
         rest = "row that rests on fewer" if hidden == 1 else "rows that rest on fewer"
-        notes.append(f"{hidden} {rest} than {minimum()} not shown")
+        beside = ", or would give such a row away," if hidden > len(table) - len(visible(table)) else ""
+        notes.append(f"{hidden} {rest} than {minimum()}{beside} not shown")
     if len(kept) > rows:
         notes.append(f"the first {rows} of {len(kept)} rows; .table() has them all")
     if table.empty:

@@ -255,6 +255,7 @@ def test_more_than_500_kinds_of_touchpoints_are_a_violation(kinds: int) -> None:
         ("touchpoint", "(direct)"),
         ("touchpoint", "retention"),
         ("channel", "(direct)"),
+        ("channel", "(all)"),
     ],
 )
 def test_a_name_that_results_use_themselves_is_a_violation(column: str, name: str) -> None:
@@ -265,6 +266,13 @@ def test_a_name_that_results_use_themselves_is_a_violation(column: str, name: st
         **{column: name}
     )
     assert [v.column for v in report({"catalog": catalog})[0].violations] == [column]
+
+
+@pytest.mark.parametrize("column", ["region", "age_band", "loyalty_tier", "acquisition_channel"])
+def test_no_group_of_customers_may_be_called_all(column: str) -> None:
+    customers = pd.DataFrame({"customer_id": ["x", "y"], column: ["north", "(all)"]})
+    (violation,) = report({"customers": customers})[0].violations
+    assert (violation.column, violation.problem, violation.rows) == (column, "a reserved name", 1)
 
 
 def test_a_channel_may_be_called_like_a_stage() -> None:

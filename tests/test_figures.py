@@ -67,6 +67,34 @@ def test_dots_stand_in_the_order_given_the_first_on_top() -> None:
     assert by_place[max(by_place)] == "web page"
 
 
+def test_a_line_to_compare_with_is_dashed() -> None:
+    _, ax = figure()
+    dots(ax, ["a"], [0.5], [0.4], [0.6], against=0.3)
+    assert [(line.get_linestyle(), line.get_xdata()[0]) for line in ax.lines] == [("--", 0.3)]
+
+
+@pytest.mark.parametrize("upright", [False, True])
+def test_bars_stand_in_the_order_given_with_their_intervals(upright: bool) -> None:
+    fig, ax = figure()
+    places = figures.bars(ax, ["web_page", "b"], [0.5, 0.2], [0.4, 0.1], [0.7, 0.3], upright=upright)
+    assert list(places) == ([0, 1] if upright else [1, 0])
+    axis = ax.xaxis if upright else ax.yaxis
+    named = dict(zip(axis.get_ticklocs(), [text.get_text() for text in axis.get_ticklabels()], strict=True))
+    assert named[places[0]] == "web page"
+    lengths = [bar.get_height() if upright else bar.get_width() for bar in ax.patches]
+    assert lengths == [0.5, 0.2]
+    segments = ax.collections[0].get_segments()
+    ends = sorted(segments[0][:, 1 if upright else 0].tolist())
+    assert ends == pytest.approx([0.4, 0.7])
+    assert isinstance(finish(fig, ALT), Shown)
+
+
+def test_what_stands_for_too_few_customers_says_so_and_names_its_title() -> None:
+    shown = figures.nothing("Where visits end")
+    assert shown.alt == "Where visits end: too few customers for a figure."
+    assert shown.png.startswith(b"\x89PNG")
+
+
 def test_heat_labels_cells_of_at_least_half_a_percent() -> None:
     _, ax = figure()
     heat(ax, np.array([[0.5, 0.004], [0.0, 1.0]]), ["a", "b"], ["c", "d"])

@@ -148,6 +148,8 @@ def test_a_report_on_a_folder_of_ones_own_leaves_out_what_it_lacks_and_says_so(
     printed = capsys.readouterr().out
     assert "planted truth" in printed
     assert "Left out" in printed
+    assert " 3  How do customers travel" in printed
+    assert printed.endswith(f"Report: {out / 'index.html'}\n")
     pages = sorted(path.name for path in out.glob("*.html"))
     assert pages == ["03_journey_templates.html", "index.html"]
     page = (out / pages[0]).read_text("utf-8")

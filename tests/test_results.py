@@ -67,6 +67,60 @@ def test_no_small_cell_survives_whatever_the_sizes(sizes: list[int]) -> None:
     assert kept == {f"k{i}" for i, size in enumerate(sizes) if size >= 10}
 
 
+PARTS = pd.DataFrame(
+    {"key": [*"abcd"], "estimate": [0.05, 0.15, 0.3, 0.5], "count": [5, 15, 30, 50], "n": 100}
+)
+
+
+def test_a_part_of_a_whole_is_never_the_only_one_hidden() -> None:
+    assert visible(PARTS)["key"].tolist() == ["b", "c", "d"]
+    assert visible(PARTS, ())["key"].tolist() == ["c", "d"]
+    shown = bundle(PARTS, whole=())
+    assert "15" not in shown["text/csv"]
+    assert "or would give such a row away" in shown["text/html"]
+    assert "give such a row away" not in bundle(PARTS)["text/html"]
+
+
+def test_two_hidden_parts_do_not_follow_from_the_rest_and_none_needs_no_company() -> None:
+    assert visible(PARTS.assign(count=[5, 9, 36, 50]), ())["key"].tolist() == ["c", "d"]
+    assert visible(PARTS.assign(count=[15, 15, 20, 50]), ())["key"].tolist() == [*"abcd"]
+
+
+def test_parts_are_hidden_within_their_own_whole_and_the_row_of_all_is_no_part() -> None:
+    two = pd.concat([PARTS.assign(of="x"), PARTS.assign(of="y", count=[20, 20, 20, 40])], ignore_index=True)
+    assert visible(two, ("of",)).groupby("of").size().to_dict() == {"x": 2, "y": 4}
+    whole = pd.DataFrame({"key": ["(all)"], "estimate": [1.0], "count": [100], "n": [100]})
+    assert visible(pd.concat([whole, PARTS], ignore_index=True), ())["key"].tolist() == ["(all)", "c", "d"]
+
+
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=12))
+def test_whatever_is_hidden_cannot_be_told_from_the_rest(sizes: list[int]) -> None:
+    frame = pd.DataFrame({"key": [f"k{i}" for i in range(len(sizes))], "count": sizes})
+    shown = visible(frame, ())
+    hidden = frame.drop(shown.index)
+    assert len(hidden) != 1 or not shown["count"].gt(0).any()
+    assert hidden["count"].gt(0).all()
+
+
+def test_a_result_says_how_it_is_displayed() -> None:
+    @dataclass(frozen=True)
+    class Spread(Result):
+        SHARES = ("estimate",)
+        ROWS = 1
+        WHOLE = ()
+
+        def table(self) -> pd.DataFrame:
+            return PARTS
+
+        def shown(self) -> pd.DataFrame:
+            return self.table().sort_values("estimate", ascending=False).drop(columns="n")
+
+    assert Spread().visible()["key"].tolist() == ["c", "d"]
+    html = Spread()._repr_mimebundle_()["text/html"]
+    assert f'<td>d</td><td class="number">{percent(0.5)}</td>' in html
+    assert "the first 1 of 2 rows" in html
+
+
 # --- escaping ---------------------------------------------------------------------------------------
 
 HOSTILE = "<script>alert('x')</script>&\"<img src=x onerror=y>"

@@ -7,8 +7,9 @@ from cxlib.collection.promises import promises
 from cxlib.collection.quality import Quality, quality
 from cxlib.collection.responders import Responders, responders
 from cxlib.collection.scales import asked
+from cxlib.collection.stars import stars
 from cxlib.collection.summary import summary
-from cxlib.collection.voice import CSAT, NPS, Scores, csat, nps, scores, stars
+from cxlib.collection.voice import CSAT, NPS, Scores, csat, nps, scores
 
 __all__ = [
     "CSAT",

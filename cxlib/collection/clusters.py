@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import ibis
 import ibis.expr.types as ir
@@ -15,11 +16,8 @@ import numpy as np
 import pandas as pd
 
 from cxlib import stats
-from cxlib.results import Claim, Result, bundle
+from cxlib.results import Claim, Result
 from cxlib.stats import Clustered
-
-EVERYWHERE = "(all)"
-"""The key of the row that stands for all groups together."""
 
 PERSON = "person_"  # the names of our own columns end in _, so that no study's own can be hit
 
@@ -44,13 +42,26 @@ class Counts(Result):
         """The sentence."""
         return Claim(self.said)
 
-    def _repr_mimebundle_(self, **kwargs: object) -> dict[str, str]:
-        table = self.table()
+    @property
+    def in_percent(self) -> tuple[str, ...]:
+        """The columns that are shares."""
+        return self.shares
+
+    def shown(self) -> pd.DataFrame:
+        """The table; a count says its number once."""
+        table = self.frame
         if {"estimate", "low", "high", "n"} <= set(table) and (
             table[["estimate", "low", "high"]].eq(table["n"], axis=0).all(axis=None)
         ):
-            table = table.drop(columns=["estimate", "low", "high"])  # a count says its number once
-        return bundle(table, shares=self.shares)
+            table = table.drop(columns=["estimate", "low", "high"])
+        return table
+
+
+@dataclass(frozen=True, eq=False)
+class Spread(Counts):
+    """How one whole is spread: the shares of its parts, which sum to 1."""
+
+    WHOLE: ClassVar = ()
 
 
 def sums(rows: ir.Table, values: Mapping[str, ir.Value], by: Sequence[str] = ()) -> ir.Table:

@@ -6,21 +6,12 @@ import numpy as np
 import pandas as pd
 
 from cxlib import figures
-from cxlib.collection.clusters import EVERYWHERE, Counts
+from cxlib.collection.clusters import Counts
 from cxlib.collection.quality import Quality
 from cxlib.collection.responders import Responders
 from cxlib.collection.voice import Scores, points
 from cxlib.figures import Shown
-from cxlib.results import TOO_FEW, nice, number, percent, visible
-
-
-def _nothing(title: str) -> Shown:
-    """What stands in a figure's place where every row rests on too few customers."""
-    fig, ax = figures.figure(height=1.2)
-    ax.set_axis_off()
-    ax.set_title(title)
-    ax.text(0, 0.5, TOO_FEW, color=figures.MUTED)
-    return figures.finish(fig, str(TOO_FEW))
+from cxlib.results import EVERYWHERE, nice, number, percent, visible
 
 
 def score_dots(result: Scores) -> Shown:
@@ -28,9 +19,9 @@ def score_dots(result: Scores) -> Shown:
 
     Groups on fewer customers than the minimum for display are left out.
     """
-    table, key = visible(result.table()), result.table().columns[0]
+    table, key = result.visible(), result.table().columns[0]
     if not len(table) or table[key].iloc[0] != EVERYWHERE:
-        return _nothing(result.measure)
+        return figures.nothing(result.measure)
     whole, groups = table.iloc[0], table.iloc[1:].sort_values("estimate", ascending=False)
     shown = groups if len(groups) else table.iloc[:1]
     factor = 100 if result.unit == "share" else 1
@@ -39,8 +30,7 @@ def score_dots(result: Scores) -> Shown:
     apart = shown["q"].lt(0.05).fillna(False)
     colours = np.where(apart & (shown["estimate"] < whole["estimate"]), figures.WARM, figures.ACCENT)
     estimate, low, high = (factor * shown[name].to_numpy(float) for name in ("estimate", "low", "high"))
-    figures.dots(ax, shown[key].tolist(), estimate, low, high, list(colours))
-    ax.axvline(factor * whole["estimate"], color=figures.MUTED, linewidth=1, linestyle="--")
+    figures.dots(ax, shown[key].tolist(), estimate, low, high, colours, factor * whole["estimate"])
     ax.set_xlabel(
         {"points": "net promoter score, points", "share": "satisfied, %"}.get(result.unit, "mean score")
     )
@@ -56,9 +46,9 @@ def score_dots(result: Scores) -> Shown:
 
 def response_dots(result: Responders) -> Shown:
     """The share of customers who answered, by each value of each attribute, with intervals."""
-    table = visible(result.table())
+    table = result.visible()
     if not len(table) or table["attribute"].iloc[0] != EVERYWHERE:
-        return _nothing("Who answered a survey")
+        return figures.nothing("Who answered a survey")
     whole, rows = table.iloc[0], table.iloc[1:]
     shown = rows if len(rows) else table.iloc[:1]
     labels = [
@@ -66,8 +56,8 @@ def response_dots(result: Responders) -> Shown:
         for a, v in zip(shown["attribute"], shown["value"], strict=True)
     ]
     fig, ax = figures.figure(height=0.9 + 0.24 * len(shown))
-    figures.dots(ax, labels, *(100 * shown[c] for c in ("estimate", "low", "high")))
-    ax.axvline(100 * whole["estimate"], color=figures.MUTED, linewidth=1, linestyle="--")
+    estimate, low, high = (100 * shown[name] for name in ("estimate", "low", "high"))
+    figures.dots(ax, labels, estimate, low, high, against=100 * whole["estimate"])
     ax.set_xlabel("customers who answered, %")
     ax.set_title("Who answered a survey")
     low, high = (int(np.nanargmin(shown["estimate"])), int(np.nanargmax(shown["estimate"])))
@@ -87,7 +77,7 @@ def volume_lines(result: Quality) -> Shown:
     monthly = result.monthly.table()
     shown = visible(monthly)
     if not len(shown):
-        return _nothing("Events by channel")
+        return figures.nothing("Events by channel")
     months = pd.date_range(monthly["month"].min(), monthly["month"].max(), freq="MS")
     hidden = monthly.assign(n=monthly["n"].where(monthly.index.isin(shown.index)).fillna(-1))
     wide = hidden.pivot(index="month", columns="channel", values="n").reindex(months).fillna(0)
@@ -123,20 +113,12 @@ def volume_lines(result: Quality) -> Shown:
 
 def stars_bar(result: Counts) -> Shown:
     """The share of each score as a bar with its interval."""
-    table = visible(result.table())
+    table = result.visible()
     if not table["estimate"].gt(0).any():
-        return _nothing("How the answers are spread")
+        return figures.nothing("How the answers are spread")
     fig, ax = figures.figure(height=2.8)
     estimate, low, high = (100 * table[name].to_numpy(float) for name in ("estimate", "low", "high"))
-    ax.bar(table["score"].astype(str), estimate, color=figures.ACCENT, width=0.65)
-    ax.errorbar(
-        table["score"].astype(str),
-        estimate,
-        yerr=[estimate - low, high - estimate],
-        fmt="none",
-        ecolor=figures.INK,
-        elinewidth=1,
-    )
+    figures.bars(ax, table["score"].astype(str).tolist(), estimate, low, high, upright=True)
     for place, value in enumerate(estimate):
         ax.annotate(
             f"{value:.1f} %", (place, high[place]), xytext=(0, 3), textcoords="offset points", ha="center"
@@ -144,7 +126,6 @@ def stars_bar(result: Counts) -> Shown:
     ax.set_xlabel("score")
     ax.set_title("How the answers are spread")
     ax.set_ylabel("answers, %")
-    ax.grid(axis="x", visible=False)
     ax.margins(y=0.12)
     said = ", ".join(f"{score}: {value:.1f} %" for score, value in zip(table["score"], estimate, strict=True))
     return figures.finish(fig, f"Bar chart of how answers spread over the scores: {said}.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import ibis
 import ibis.expr.types as ir
@@ -19,7 +20,7 @@ from cxlib.collection.days import local_day, local_times
 from cxlib.contract import TABLES
 from cxlib.results import TOO_FEW, Claim, Result, nice, percent, visible
 from cxlib.study import Study
-from cxlib.study.log import known_ids
+from cxlib.study.people import known_ids, people, with_person
 
 LATE_US = 3_600_000_000
 """An event that reached the collector more than an hour after it happened came late (microseconds)."""
@@ -40,6 +41,8 @@ class Quality(Result):
     and last are by the clock of the study's own time zone.
     """
 
+    SHARES: ClassVar = ("estimate",)
+
     volume: Counts
     monthly: Counts
     issues: Counts
@@ -48,9 +51,6 @@ class Quality(Result):
     def table(self) -> pd.DataFrame:
         """The issues: one row a check; the parts have tables of their own."""
         return self.issues.table()
-
-    def _repr_mimebundle_(self, **kwargs: object) -> dict[str, str]:
-        return self.issues._repr_mimebundle_()
 
     def claim(self) -> Claim:
         """Volume and issues in two sentences."""
@@ -85,20 +85,29 @@ def quality(study: Study) -> Quality:
 def _events(study: Study) -> ir.Table:
     """Touchpoints with person_, channel_, source_ and at_ (microseconds)."""
     raw = study.table("touchpoints", needed_by="quality")
-    known = raw["customer_id"].nullif("")
     events = raw.select(
-        known_=known.notnull(),
-        person_=ibis.coalesce(known, raw["anonymous_id"].nullif(""), raw["event_id"].cast("string")),
+        "customer_id",
+        "anonymous_id",
+        "touchpoint",
+        "ts",
+        event_=raw["event_id"].cast("string"),
         anonymous_=raw["customer_id"].isnull().cast("int64"),
-        touchpoint="touchpoint",
-        ts="ts",
         at_=study.engine.micros(raw["ts"]),
         received_=study.engine.micros(raw["received_ts"]),
         channel_=raw["channel"],
         source_=raw["source"].fill_null("(not stated)"),
     )
+    own: ir.Value = events["customer_id"].nullif("")
     if study.has("touchpoints", "anonymous_id"):
-        events = _linked(study, events)
+        events = with_person(events, study.engine.keep(people(known_ids(study))), how="left")
+        own = events["key"]
+    events = events.mutate(person_=ibis.coalesce(own, events["event_"])).drop(
+        *(
+            name
+            for name in ("customer_id", "anonymous_id", "event_", "known_", "id_", "key")
+            if name in events.columns
+        )
+    )
     if study.has("catalog"):
         catalog = study.table("catalog").select(named_="touchpoint", usual_="channel")
         events = events.left_join(catalog, events["touchpoint"] == catalog["named_"])
@@ -106,23 +115,6 @@ def _events(study: Study) -> ir.Table:
             "named_", "usual_"
         )
     return events.mutate(channel_=events["channel_"].fill_null("(not stated)"))
-
-
-def _linked(study: Study, events: ir.Table) -> ir.Table:
-    """The events with the log's person for each id: a linked cookie is its customer.
-
-    The same text may be a customer's id and a cookie's, so which of the two it is takes part.
-    """
-    ids = known_ids(study)
-    known = ids["customer_id"].nullif("") if "customer_id" in ids.columns else ibis.null("string")
-    who = ids.select(
-        whose_=known.notnull(), id_=ibis.coalesce(known, ids["anonymous_id"].nullif("")), key_=ids["key"]
-    )
-    who = study.engine.keep(who.filter(who["id_"].notnull()).distinct())
-    joined = events.left_join(who, [events["person_"] == who["id_"], events["known_"] == who["whose_"]])
-    return joined.mutate(person_=ibis.coalesce(joined["key_"], joined["person_"])).drop(
-        "key_", "id_", "whose_"
-    )
 
 
 def _totals(events: ir.Table) -> ir.Table:

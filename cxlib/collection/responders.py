@@ -13,8 +13,7 @@ import pandas as pd
 from scipy import stats as distributions
 
 from cxlib import stats
-from cxlib.collection.clusters import EVERYWHERE
-from cxlib.results import TOO_FEW, Claim, Result, percent, visible
+from cxlib.results import EVERYWHERE, TOO_FEW, Claim, Result, percent
 from cxlib.study import Study
 
 
@@ -29,6 +28,7 @@ class Responders(Result):
     """
 
     SHARES: ClassVar = ("estimate",)
+    WHOLE: ClassVar = ("attribute",)
 
     frame: pd.DataFrame = field(repr=False)
 
@@ -38,7 +38,7 @@ class Responders(Result):
 
     def claim(self) -> Claim:
         """How many answered, and along which attributes those who did differ from those who did not."""
-        table = visible(self.table())
+        table = self.visible()
         if not len(table) or table["attribute"].iloc[0] != EVERYWHERE:
             return TOO_FEW
         whole = table.iloc[0]

@@ -6,6 +6,7 @@ Answers of one customer resemble each other, so customers are the clusters every
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import ibis
 import ibis.expr.types as ir
@@ -16,10 +17,10 @@ from scipy import special
 from scipy import stats as distributions
 
 from cxlib import stats
-from cxlib.collection.clusters import EVERYWHERE, Counts, clustered, rate, sums
+from cxlib.collection.clusters import clustered, sums
 from cxlib.collection.scales import DETRACTOR, PROMOTER, Measure, measure, scales, top_boxes
 from cxlib.errors import CxLookupError, CxValueError, did_you_mean
-from cxlib.results import TOO_FEW, Claim, Result, bundle, minimum, nice, number, percent, visible
+from cxlib.results import EVERYWHERE, TOO_FEW, Claim, Result, nice, number, percent, visible
 from cxlib.study import Study
 
 
@@ -179,6 +180,8 @@ class Scores(Result):
     adjusted for the number of groups. `measure` says what the estimate is, `unit` in what.
     """
 
+    WHOLE: ClassVar = ()
+
     frame: pd.DataFrame = field(repr=False)
     question: str
     measure: str
@@ -188,12 +191,14 @@ class Scores(Result):
         """One row a group, "(all)" first, then by name."""
         return self.frame
 
-    def _repr_mimebundle_(self, **kwargs: object) -> dict[str, str]:
-        return bundle(self.table(), shares=("estimate",) if self.unit == "share" else ())
+    @property
+    def in_percent(self) -> tuple[str, ...]:
+        """The estimate, where it is a share."""
+        return ("estimate",) if self.unit == "share" else ()
 
     def claim(self) -> Claim:
         """The whole's score, and which group stands out below it, if one does."""
-        table, key = visible(self.table()), self.frame.columns[0]
+        table, key = self.visible(), self.frame.columns[0]
         if not len(table) or table[key].iloc[0] != EVERYWHERE:
             return TOO_FEW
         groups_of = f"{key}s" if key == "touchpoint" else f"values of {key.replace('_', ' ')}"
@@ -317,49 +322,3 @@ def _apart(table: pd.DataFrame, weight: np.ndarray, df: np.ndarray) -> np.ndarra
         rest = np.maximum(variance[0] - part**2 * variance[1:], 0) / (1 - part) ** 2
         z = difference / np.sqrt(variance[1:] + rest)
     return np.r_[np.nan, stats.benjamini_hochberg(2 * distributions.t.sf(np.abs(z), df[1:]))]
-
-
-def stars(study: Study, question: str = "csat") -> Counts:
-    """How the answers to a question spread: the share of each score, to the nearest whole step.
-
-    One row a score of the scale (from the lowest scale_min to the highest scale_max asked), the
-    shares sum to 1; `n` answers and `customers` in all, `count` customers who gave this score. Wilson's
-    interval with customers as clusters; the table's weights where it has them. Raises CxLookupError
-    where nobody answered.
-    """
-    surveys = study.table("surveys", needed_by="stars")
-    frame = study.cached("stars", {"question": question}, lambda: _stars(study, surveys, question))
-    if not len(frame):
-        raise CxLookupError(
-            f"Nobody answered `{question}`; cx.collection.asked names the questions answered."
-        )
-    return Counts(frame, _say_stars(visible(frame), len(frame)))
-
-
-def _say_stars(shown: pd.DataFrame, levels: int) -> str:
-    if not shown["estimate"].gt(0).any():
-        return TOO_FEW
-    answers = f"of {int(shown['n'].iloc[0]):,} answers"
-    if len(shown) == levels:
-        said = ", ".join(percent(value) for value in shown["estimate"])
-        return f"Scores {shown['score'].iloc[0]} to {shown['score'].iloc[-1]} are {said} {answers}."
-    pairs = zip(shown["score"], shown["estimate"], strict=True)
-    said = ", ".join(f"{score}: {percent(share)}" for score, share in pairs)
-    return f"Scores are {said} {answers}; those given by fewer than {minimum()} customers are left out."
-
-
-def _stars(study: Study, surveys: ir.Table, question: str) -> pd.DataFrame:
-    answered = surveys.filter((surveys["question"] == question) & surveys["score"].notnull())
-    answered = answered.mutate(
-        person_=ibis.coalesce(answered["customer_id"], answered["response_id"]),
-        weight_=ibis.coalesce(answered["weight"], ibis.literal(1.0)),
-        step_=(answered["score"] + 0.5).floor(),
-    )
-    ends = study.fetch(answered.agg(low=answered["scale_min"].min(), high=answered["scale_max"].max()))
-    if pd.isna(ends["low"].iloc[0]):
-        return pd.DataFrame()
-    levels = range(int(ends["low"].iloc[0]), int(ends["high"].iloc[0]) + 1)
-    found = study.fetch(sums(answered, {f"s{k}": answered["step_"] == float(k) for k in levels}))
-    who = study.fetch(answered.group_by("step_").agg(count=answered["person_"].nunique()))
-    count = {int(step): int(n) for step, n in zip(who["step_"], who["count"], strict=True)}
-    return pd.DataFrame([{**rate({"score": k}, found, f"s{k}"), "count": count.get(k, 0)} for k in levels])

@@ -18,15 +18,18 @@ from scipy import stats as distributions
 
 from cxlib import stats
 from cxlib.errors import CxLookupError, CxValueError, did_you_mean
+from cxlib.experiments.by_persona import ByPersona, by_persona
 from cxlib.experiments.contrast import contrast, means
-from cxlib.experiments.metrics import Metric, column, numbers, read_arms, read_metrics
+from cxlib.experiments.metrics import Metric, read_arms, read_metrics
 from cxlib.experiments.moments import Moments, aggregates
-from cxlib.experiments.sample_ratio import SampleRatio, sample_ratio
+from cxlib.experiments.plan import Plan
+from cxlib.experiments.sample_ratio import SampleRatio, balance
+from cxlib.frames import column, numbers
 from cxlib.results import Claim, Result, nice, number, percent
 
 BROKEN = "stop: the assignment is broken"
 UNEVEN = "values are missing more in one arm than in another"
-COLUMNS = ["metric", "arm", "estimate", "low", "high", "n", "p", "q", "verdict", "more", "lift"]
+COLUMNS = ["metric", "arm", "estimate", "low", "high", "n", "verdict", "more", "q", "p", "lift"]
 COLUMNS += ["lift_low", "lift_high", "se", "saved", "dropped", "note"]
 NUMBERS = ["estimate", "low", "high", "p", "lift", "lift_low", "lift_high", "se", "saved"]
 
@@ -39,8 +42,13 @@ class Analysis(Result):
     means : one row a metric and arm, the control too: estimate, low, high, n
     check : the sample ratio; where it fails no frame holds an estimate
     control : the arm that the others are compared with
-    level : of the intervals
+    level : of each interval on its own; verdicts are of `q`, so that an interval may leave out 0 and the
+        verdict still be "cannot tell"
     unassigned : rows without an arm, left out
+    experiment : its name, of a study
+    unit : what was assigned, customers or clusters; `more` counts them
+    notes : what was left out or done otherwise, in sentences
+    personas : the effects within each persona, where memberships were given
     """
 
     SHARES: ClassVar = ("lift", "lift_low", "lift_high", "saved")
@@ -51,6 +59,10 @@ class Analysis(Result):
     control: str
     level: float
     unassigned: int
+    experiment: str = ""
+    unit: str = "customers"
+    notes: tuple[str, ...] = ()
+    personas: ByPersona | None = field(default=None, repr=False)
 
     @property
     def verdict(self) -> str:
@@ -60,25 +72,29 @@ class Analysis(Result):
 
     def table(self) -> pd.DataFrame:
         """One row a metric and arm: estimate (the arm less the control, in the metric's unit), low, high,
-        n (customers of both), p, q (p adjusted for all rows), verdict, more (customers more that each
-        of the two arms needs; inf: no number would do), lift (relative to the control) with its interval,
+        n (customers of both), verdict, more (customers or clusters more that each of the two arms needs; inf: no
+        number would do), q (p adjusted for all rows), p, lift (relative to the control) with its interval,
         se, saved (share of the variance the covariates took away), dropped (rows without a value), note."""
         return self.effects
 
     def claim(self) -> Claim:
-        """What to do, in a sentence a verdict."""
+        """What to do, in a sentence a verdict, and what was done to get there."""
+        return Claim(" ".join([self.headline(), *self.notes]))
+
+    def headline(self, most: int = 3) -> Claim:
+        """What to do, in a sentence a verdict, naming `most` comparisons of each."""
         if not self.check.passed:
             return self.check.claim()
         said = []
         for verdict in ("ship", "stop", "cannot tell"):
-            rows = self.effects[self.effects["verdict"] == verdict]
-            parts = [_said(row) for row in rows.head(3).to_dict("records")]
-            parts += [f"and {len(rows) - 3} more"] if len(rows) > 3 else []
+            rows = self.effects[self.effects["verdict"] == verdict].sort_values("p", kind="stable")
+            parts = [_said(row, self.unit) for row in rows.head(most).to_dict("records")]
+            parts += [f"and {len(rows) - most} more"] if len(rows) > most else []
             said += [f"{verdict.capitalize()}: {'; '.join(parts)}."] if parts else []
         return Claim(f"Against {nice(self.control)}. {' '.join(said)}")
 
 
-def analyze(
+def of_frame(
     frame: pd.DataFrame,
     variant: str,
     metrics: str | Iterable[str] | Mapping[str, str],
@@ -90,34 +106,21 @@ def analyze(
     lower_is_better: Iterable[str] = (),
     worth: Mapping[str, float] | None = None,
     limit: float = 0.001,
+    cluster: str | None = None,
+    propensity: str | None = None,
+    stratum: str | None = None,
+    memberships: pd.DataFrame | None = None,
+    person: str = "customer_id",
 ) -> Analysis:
-    """Analyse a randomised experiment from a frame of one row a customer.
-
-    variant : the column that says which arm; `control` is one of its values
-    metrics : columns, or `"revenue/sessions"` for a ratio of sums; a mapping also says of which kind
-        each is: mean, proportion, ratio (a column of 0 and 1 is taken for a proportion)
-    covariates : columns known before the experiment began, for CUPED; they serve every metric
-    expected : planned weights of the arms (equal); below p = `limit` the assignment is broken
-    lower_is_better : metrics of which less is wished
-    worth : smallest change of a metric, in its unit, that would matter. An interval that lies below it
-        is a reason to stop, and `more` is what surely decides. Without it `more` is what finds the
-        difference seen so far, if it is real, with a chance of 80 %.
-
-    A row that lacks the metric or a covariate is left out of that metric and counted in `dropped`;
-    where this happens more in one arm (p below `limit`) the metric is not read. A proportion without
-    covariates has the adjusted Wald interval (Agresti & Caffo 2000, The American Statistician 54).
-
-    >>> frame = pd.DataFrame({"arm": ["A", "B"] * 500, "bought": [0, 1, 0, 0] * 250})
-    >>> analyze(frame, "arm", ["bought"]).claim()
-    Against A. Ship: B on bought +0.500 (0.454 to 0.542).
-    """
+    """`analyze` of a frame of one row a customer; see there."""
     covariates = [covariates] if isinstance(covariates, str) else list(covariates or ())
     # As text, and 1 where a missing arm has turned a column of 0 and 1 into 0.0 and 1.0.
     frame = frame.assign(**{variant: column(frame, variant).convert_dtypes().astype("string")})
     arms = read_arms(frame, variant, control)
+    plan = Plan(variant, cluster, propensity, stratum).read(frame)
     found = read_metrics(frame, metrics, [variant, *covariates])
     for covariate in covariates:
-        numbers(frame, covariate)
+        numbers(frame, covariate, missing=True)
     names, less, worth = [metric.name for metric in found], set(lower_is_better), dict(worth or {})
     for name in [*less, *worth]:
         if name not in names:
@@ -127,11 +130,11 @@ def analyze(
     if not all(value > 0 for value in worth.values()) or not 0 < level < 1:
         raise CxValueError("worth holds sizes of effects, above 0; level lies between 0 and 1.")
 
-    assigned = frame[variant].value_counts()
-    check = sample_ratio({arm: int(assigned[arm]) for arm in arms}, expected, limit=limit)
+    check = balance(plan.groups(frame), arms, expected, limit, plan.unit)
     read = _read if check.passed else _unread
-    pairs = [read(frame, variant, metric, covariates, check, level) for metric in found]
+    pairs = [read(frame, plan, metric, covariates, check, level) for metric in found]
     own, effects = (pd.concat(parts, ignore_index=True) for parts in zip(*pairs, strict=True))
+    notes, personas = [], None
     if check.passed:
         effects["q"] = stats.benjamini_hochberg(effects["p"])
         decided = [
@@ -139,25 +142,46 @@ def analyze(
             for row in effects.to_dict("records")
         ]
         effects["verdict"], effects["more"] = zip(*decided, strict=True)
+        if len(effects) > 1:
+            notes.append(f"Verdicts are adjusted for {len(effects)} comparisons; each interval stands alone.")
+        if plan.cluster:
+            units = f"{sum(check.counts):,} clusters"
+            notes.append(f"Whole clusters were assigned: intervals are of {units}, not of single customers.")
+    if memberships is not None:
+        personas = ByPersona(pd.DataFrame(), pd.DataFrame(), arms[0], level, 0)
+        if check.passed:
+            personas = by_persona(frame, plan, found, covariates, arms, memberships, person, level)
     unassigned = int(frame[variant].isna().sum())
-    return Analysis(effects.reindex(columns=COLUMNS), own, check, arms[0], level, unassigned)
+    return Analysis(
+        effects.reindex(columns=COLUMNS), own, check, arms[0], level, unassigned,
+        unit=plan.unit, notes=tuple(notes), personas=personas,
+    )  # fmt: skip
 
 
 def _unread(
-    frame: pd.DataFrame, variant: str, metric: Metric, covariates: list[str], check: SampleRatio, level: float
+    frame: pd.DataFrame, plan: Plan, metric: Metric, covariates: list[str], check: SampleRatio, level: float
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """A metric of a broken experiment: customers, and no number that somebody could act on."""
     own = pd.DataFrame({"metric": metric.name, "arm": check.arms, "estimate": np.nan, "low": np.nan})
-    own["high"], own["n"] = np.nan, check.counts
-    effects = own.iloc[1:].assign(n=own["n"].iloc[1:] + check.counts[0], verdict=BROKEN)
+    own["high"], own["n"] = np.nan, frame[plan.variant].value_counts().reindex(list(check.arms)).to_numpy()
+    effects = own.iloc[1:].assign(n=own["n"].iloc[1:] + own["n"].iloc[0], verdict=BROKEN)
     return own, effects.reindex(columns=COLUMNS)
 
 
 def _read(
-    frame: pd.DataFrame, variant: str, metric: Metric, covariates: list[str], check: SampleRatio, level: float
+    frame: pd.DataFrame, plan: Plan, metric: Metric, covariates: list[str], check: SampleRatio, level: float
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """A metric's own means by arm, and its effects, not yet judged."""
-    moments = aggregates(frame, variant, [*metric.columns, *covariates], check.arms)
+    assigned = frame[plan.variant].value_counts().reindex(list(check.arms)).to_numpy()
+    complete = frame[frame[[*metric.columns, *covariates]].notna().all(axis=1)]
+    n = complete[plan.variant].value_counts().reindex(list(check.arms)).fillna(0).to_numpy().astype(int)
+    rows, columns = complete, list(metric.columns)
+    if plan.cluster or plan.weights(complete) is not None:
+        rows, columns = plan.sums(complete, metric, covariates), ["top", "below"]
+        metric = metric._replace(
+            kind="ratio", columns=("top", "below" if metric.kind != "ratio" else metric.columns[1])
+        )
+    moments = aggregates(rows, plan.variant, [*columns, *covariates], check.arms)
     ratio = metric.kind == "ratio"
     if ratio and not (moments.mean[:, 1] > 0).all():
         raise CxValueError(
@@ -167,15 +191,12 @@ def _read(
     if metric.kind == "proportion":
         own = stats.wilson(np.round(own.estimate * moments.n), moments.n, level)
     table = pd.DataFrame({"metric": metric.name, "arm": check.arms, **own._asdict()}).drop(columns="se")
-    table["n"] = moments.n.astype(int)
-    rows = [_effect(moments, metric, arm, level) for arm in range(1, len(check.arms))]
-    effects = table[["metric", "arm"]].iloc[1:].reset_index(drop=True).join(pd.DataFrame(rows))
-    lost = np.array(check.counts) - moments.n
-    effects["dropped"], effects["note"] = (lost[0] + lost[1:]).astype(int), ""
-    if (
-        lost.any()
-        and distributions.chi2_contingency([moments.n, lost], correction=False).pvalue < check.limit
-    ):
+    table["n"] = n
+    found = [_effect(moments, metric, arm, level) for arm in range(1, len(check.arms))]
+    effects = table[["metric", "arm"]].iloc[1:].reset_index(drop=True).join(pd.DataFrame(found))
+    lost = assigned - n
+    effects["n"], effects["dropped"], effects["note"] = n[0] + n[1:], lost[0] + lost[1:], ""
+    if lost.any() and distributions.chi2_contingency([n, lost], correction=False).pvalue < check.limit:
         table[["estimate", "low", "high"]] = np.nan
         effects[NUMBERS], effects["note"] = np.nan, UNEVEN
     return table, effects
@@ -190,8 +211,7 @@ def _effect(moments: Moments, metric: Metric, arm: int, level: float) -> dict[st
     numbers = {name: float(value) for name, value in change._asdict().items()}
     lift = {"lift": found.lift.estimate, "lift_low": found.lift.low, "lift_high": found.lift.high}
     numbers |= {name: float(value) for name, value in lift.items()} | {"p": p, "saved": found.saved}
-    sizes = moments.n[[0, arm]]
-    return numbers | {"n": int(sizes.sum()), "sizes": sizes, "per_customer": found.per_customer}
+    return numbers | {"sizes": moments.n[[0, arm]], "per_customer": found.per_customer}
 
 
 # What to do
@@ -225,16 +245,21 @@ def _more(n: np.ndarray, per_customer: np.ndarray, goal: float) -> float:
     return float(max(math.ceil(root), 1))
 
 
-def _said(row: dict[Any, Any]) -> str:
+def signed(row: Mapping[Any, Any] | pd.Series) -> str:
+    """A difference in words: its sign, its size, its interval."""
+    plus = "+" if row["estimate"] > 0 else ""
+    return f"{plus}{number(row['estimate'])} ({number(row['low'])} to {number(row['high'])})"
+
+
+def _said(row: dict[Any, Any], unit: str) -> str:
     """A comparison in words."""
     head = f"{nice(row['arm'])} on {nice(row['metric'])}"
     if row["note"]:
         return f"{head} ({row['note']})"
     if not math.isfinite(row["low"]):
         return f"{head} (nobody differs from anybody)"
-    plus = "+" if row["estimate"] > 0 else ""
     lift = f", {'+' if row['lift'] > 0 else ''}{percent(row['lift'])}" if math.isfinite(row["lift"]) else ""
-    text = f"{head} {plus}{number(row['estimate'])} ({number(row['low'])} to {number(row['high'])}){lift}"
+    text = f"{head} {signed(row)}{lift}"
     if row["verdict"] != "cannot tell":
         return text
-    return f"{text}, {number(row['more'])} more customers an arm needed" if row["more"] < 1e9 else text
+    return f"{text}, {row['more']:,.0f} more {unit} an arm needed" if row["more"] < 1e6 else text

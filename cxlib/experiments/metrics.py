@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from cxlib.errors import CxLookupError, CxValueError, did_you_mean
+from cxlib.frames import column, numbers
 
 KINDS = ("mean", "proportion", "ratio")
 CONTROLS = ("control", "A", "a", "0", "False")  # what a control is called where nobody says
@@ -48,7 +48,7 @@ def _metric(frame: pd.DataFrame, name: str, kind: str, taken: Sequence[str]) -> 
     for part in parts:
         if part in taken:
             raise CxValueError(f"`{part}` cannot be a metric and also the variant or a covariate.")
-    values = [numbers(frame, part) for part in parts]
+    values = [pd.Series(numbers(frame, part, missing=True)) for part in parts]
     if negative := int((values[-1] < 0).sum()) if kind == "ratio" else 0:
         raise CxValueError(f"The denominator `{parts[-1]}` is negative in {negative:,} row(s).")
     wrong = values[0][values[0].notna() & ~values[0].isin([0, 1])]
@@ -61,40 +61,23 @@ def _metric(frame: pd.DataFrame, name: str, kind: str, taken: Sequence[str]) -> 
     return Metric(name, kind or ("mean" if len(wrong) else "proportion"), parts)
 
 
-def numbers(frame: pd.DataFrame, name: str) -> pd.Series:
-    """A column as floats, missing as NaN; CxValueError where it holds text or something infinite."""
-    values = column(frame, name)
-    if not pd.api.types.is_numeric_dtype(values):
-        raise CxValueError(f"`{name}` holds {values.dtype}, not numbers; convert it, or leave it out.")
-    values = pd.Series(values.to_numpy(dtype=float, na_value=np.nan), index=frame.index)
-    if infinite := int(np.isinf(values).sum()):
-        raise CxValueError(f"`{name}` is infinite in {infinite:,} row(s); correct them or make them missing.")
-    return values
-
-
-def column(frame: pd.DataFrame, name: str) -> pd.Series:
-    """A column by name; CxLookupError that says which there are."""
-    known = [str(one) for one in frame.columns]
-    if name not in known:
-        raise CxLookupError(
-            f"The frame has no column `{name}`.{did_you_mean(str(name), known)} It has: {', '.join(known)}."
-        )
-    if known.count(name) > 1:
-        raise CxValueError(f"The frame has {known.count(name)} columns called `{name}`; rename all but one.")
-    return frame[name]
-
-
 def read_arms(frame: pd.DataFrame, variant: str, control: str | None) -> list[str]:
     """The arms as text, the control first, the others sorted."""
     arms = sorted(column(frame, variant).dropna().astype(str).unique())
     named = ", ".join(arms[:10])
     if len(arms) < 2:
         raise CxValueError(f"`{variant}` holds {named or 'no value'}; a comparison needs two arms.")
-    first = str(control) if control is not None else next((one for one in CONTROLS if one in arms), None)
-    if first is None:
+    if control is None and not set(CONTROLS) & set(arms):
         raise CxValueError(f"Which arm is the control? Say control=; `{variant}` holds: {named}.")
-    if first not in arms:
-        raise CxLookupError(
-            f"`{variant}` has no arm `{first}`.{did_you_mean(first, arms)} It holds: {named}."
-        )
-    return [first, *(arm for arm in arms if arm != first)]
+    if control is not None and str(control) not in arms:
+        hint = did_you_mean(str(control), arms)
+        raise CxLookupError(f"`{variant}` has no arm `{control}`.{hint} It holds: {named}.")
+    return order_arms(arms, control)
+
+
+def order_arms(arms: Sequence[str], control: str | None = None) -> list[str]:
+    """The arms with the control (else what looks like one) first, the others sorted, numbers as numbers."""
+    first = str(control) if control is not None else next((one for one in CONTROLS if one in arms), None)
+    dose = pd.to_numeric(pd.Series(list(arms)), errors="coerce")
+    order = [arms[i] for i in dose.argsort()] if dose.notna().all() else sorted(arms)
+    return [*([first] if first else []), *(arm for arm in order if arm != first)]

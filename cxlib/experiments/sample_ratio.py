@@ -5,8 +5,9 @@ Fabijan et al. 2019, "Diagnosing sample ratio mismatch in online controlled expe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -22,9 +23,11 @@ from cxlib.results import Claim, Result, number, percent
 class SampleRatio(Result):
     """Customers by arm against the plan.
 
-    arms, counts, expected : name, customers, planned share of each arm
+    arms, counts, expected : name, customers (or clusters), planned share of each arm
     p : of a split at least this uneven, had the plan been carried out
     limit : the check fails where p lies below it; far from .05, as it is looked at in every experiment
+    unit : what was assigned, customers or clusters
+    strata_p : the same within strata, where there are such: arms that are even on the whole may not be inside
     """
 
     SHARES: ClassVar = ("estimate", "low", "high", "expected")
@@ -34,11 +37,18 @@ class SampleRatio(Result):
     expected: tuple[float, ...]
     p: float
     limit: float
+    unit: str = "customers"
+    strata_p: float = math.nan
+
+    @property
+    def least(self) -> float:
+        """The smaller of the two p-values."""
+        return float(np.fmin(self.p, self.strata_p))
 
     @property
     def passed(self) -> bool:
         """Whether the reading may go on."""
-        return self.p >= self.limit
+        return self.least >= self.limit
 
     def table(self) -> pd.DataFrame:
         """One row an arm: its share of the customers (estimate) with Wilson's interval, n, expected."""
@@ -49,11 +59,16 @@ class SampleRatio(Result):
     def claim(self) -> Claim:
         """The check in a sentence."""
         if self.passed:
-            return Claim(f"The arms have the sizes that were planned (p = {number(self.p)}).")
+            return Claim(f"The arms have the sizes that were planned (p = {number(self.least)}).")
+        if self.p >= self.limit:
+            return Claim(
+                f"The assignment is broken: within strata the arms do not have the sizes that were planned "
+                f"(p {number(self.strata_p)}). No effect is read from it; find the cause first."
+            )
         shares = np.array(self.counts) / sum(self.counts)
         worst = int(np.argmax(np.abs(shares / np.array(self.expected) - 1)))
         return Claim(
-            f"The assignment is broken: {self.arms[worst]} has {percent(shares[worst])} of the customers, planned "
+            f"The assignment is broken: {self.arms[worst]} has {percent(shares[worst])} of the {self.unit}, planned "
             f"were {percent(self.expected[worst])} (p {number(self.p)}). No effect is read from it; find the cause first."
         )
 
@@ -89,3 +104,41 @@ def sample_ratio(
     else:
         p = distributions.chisquare(size, planned * size.sum()).pvalue
     return SampleRatio(arms, tuple(map(int, size)), tuple(map(float, planned)), float(p), limit)
+
+
+def balance(
+    groups: pd.DataFrame,
+    arms: Sequence[str],
+    expected: Mapping[str, float] | None = None,
+    limit: float = 0.001,
+    unit: str = "customers",
+) -> SampleRatio:
+    """The check from counts by stratum and arm, on the whole and within strata.
+
+    groups : stratum, variant, units, customers, `inverse` (sum of 1 / propensity over customers) and `planned`
+        (customers with a propensity). Where all have one it says what was planned: customers over the sum of
+        inverses is its harmonic mean, right also where it differs between customers. `expected` wins over it;
+        without either the arms should be equal.
+    """
+    whole = groups.groupby("variant")[["units", "customers", "inverse", "planned"]].sum().reindex(list(arms))
+    if expected is None:
+        expected = _planned(whole)
+    check = sample_ratio({arm: int(n) for arm, n in whole["units"].items()}, expected, limit=limit)
+    inside, freedom = 0.0, 0
+    for _, group in groups.groupby("stratum"):
+        stratum = group.set_index("variant").reindex(list(arms)).fillna(0)
+        planned = check.expected if (stratum["planned"] < stratum["customers"]).any() else None
+        weights = np.array(planned or list(_planned(stratum).values()))
+        if len(group) == len(arms) or planned:
+            size = weights / weights.sum() * stratum["units"].sum()
+            inside += float(((stratum["units"] - size) ** 2 / size).sum())
+            freedom += len(arms) - 1
+    strata_p = float(distributions.chi2.sf(inside, freedom)) if groups["stratum"].nunique() > 1 else math.nan
+    return replace(check, unit=unit, strata_p=strata_p)
+
+
+def _planned(groups: pd.DataFrame) -> dict[str, float]:
+    """The planned weight of each arm."""
+    if (groups["planned"] < groups["customers"]).any() or not (groups["inverse"] > 0).all():
+        return dict.fromkeys(groups.index, 1.0)
+    return (groups["customers"] / groups["inverse"]).to_dict()

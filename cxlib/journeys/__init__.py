@@ -1,6 +1,6 @@
-"""How customers travel: transitions, steps, switches, funnels, drop-off and attribution, counted on the log."""
+"""How customers travel: transitions, steps, switches, funnels, drop-off, attribution and journey maps, counted on the log."""
 
-from cxlib.journeys import plots
+from cxlib.journeys import map_plot, plots
 from cxlib.journeys.attribution import Attribution, conversions, heuristics, markov, purchases, shapley
 from cxlib.journeys.counts import (
     DropOff,
@@ -13,12 +13,16 @@ from cxlib.journeys.counts import (
     transitions,
 )
 from cxlib.journeys.funnels import Funnel, funnel
+from cxlib.journeys.pain_points import PainPoints, pain_points
 from cxlib.journeys.summary import summary
+from cxlib.journeys.templates import JourneyMap, journey_map
 
 __all__ = [
     "Attribution",
     "DropOff",
     "Funnel",
+    "JourneyMap",
+    "PainPoints",
     "Steps",
     "Switches",
     "Transitions",
@@ -26,7 +30,10 @@ __all__ = [
     "drop_off",
     "funnel",
     "heuristics",
+    "journey_map",
+    "map_plot",
     "markov",
+    "pain_points",
     "plots",
     "purchases",
     "shapley",

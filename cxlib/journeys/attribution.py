@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import ibis
 import numpy as np
 import pandas as pd
-from scipy import stats as distributions
 
 from cxlib import stats
 from cxlib.errors import CxLookupError, CxValueError, did_you_mean
-from cxlib.results import TOO_FEW, Claim, Result, nice, percent, visible
+from cxlib.journeys.folded import dense, pairs
+from cxlib.results import TOO_FEW, Claim, Result, nice, percent
+from cxlib.stats.intervals import on_scale, t_quantile
 from cxlib.study.log import FOLDS
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Attribution(Result):
     """
 
     SHARES: ClassVar = ("share", "removal_effect")
+    WHOLE: ClassVar = ()
 
     method: str
     channels: tuple[str, ...]
@@ -90,7 +92,7 @@ class Attribution(Result):
 
     def claim(self) -> Claim:
         """The channel with the largest credit, and whether it is clearly ahead."""
-        table = visible(self.table())
+        table = self.visible()
         if self.conversions < stats.ENOUGH or table.empty:
             return TOO_FEW
         top = table.iloc[0]
@@ -106,7 +108,7 @@ class Attribution(Result):
 
     def ahead(self) -> bool:
         """True where the first channel's interval lies wholly above the second's."""
-        table = visible(self.table())
+        table = self.visible()
         return len(table) > 1 and bool(table.iloc[0]["low"] > table.iloc[1]["high"])
 
 
@@ -220,17 +222,17 @@ def purchases(study: Study) -> tuple[str, ...]:
 
 def _markov_of_study(study: Study, named: Iterable[str] | None, level: float) -> Attribution:
     """The chain from pairs of events: no path has to be written out, and folds come with the counts."""
-    pairs, begun = _states(study, conversions(study, named))
+    moves, begun = _states(study, conversions(study, named))
     names = [*study.log().names["channel"], DIRECT]
     n = len(names) - 1  # a conversion's place among the states; the end of the log comes after it
     counts = np.zeros((FOLDS, n + 2, n + 3))
     counts[:, :n, :n], counts[:, :n, n + 1], counts[:, :n, n + 2] = (
-        pairs[:, :n, :n],
-        pairs[:, :n, n],
-        pairs[:, :n, n + 1],
+        moves[:, :n, :n],
+        moves[:, :n, n],
+        moves[:, :n, n + 1],
     )
-    counts[:, n + 1, :n] = begun[:, :n] + pairs[:, n, :n]
-    counts[:, n + 1, n] = counts[:, n, n + 1] = begun[:, n] + pairs[:, n, n]
+    counts[:, n + 1, :n] = begun[:, :n] + moves[:, n, :n]
+    counts[:, n + 1, n] = counts[:, n, n + 1] = begun[:, n] + moves[:, n, n]
     keep = np.flatnonzero(counts[:, : n + 1].sum(axis=(0, 2)) > 0)
     k = len(keep)
     counts = counts[:, [*keep, n + 1]][:, :, [*keep, n + 1, n + 2]]
@@ -254,8 +256,6 @@ def _markov_of_study(study: Study, named: Iterable[str] | None, level: float) ->
 def _states(study: Study, converting: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
     """(folds, n + 1, n + 2) pairs and (folds, n + 1) first events by state: the n channels, then conversion;
     the last place of the pairs is the end of a person's log."""
-    from cxlib.journeys.counts import _dense, _pairs
-
     log = study.log()
     n = len(log.names["channel"])
     codes = [log.names["touchpoint"].index(name) for name in converting]
@@ -266,20 +266,18 @@ def _states(study: Study, converting: tuple[str, ...]) -> tuple[np.ndarray, np.n
         state[codes] = n
         to = np.zeros((size + 1, n + 2))
         to[np.arange(size), state], to[size, n + 1] = 1, 1
-        begun = _dense(study, "firsts", {"gap": log.gap}, firsts, ("touchpoint",), (size,))
-        pairs = _pairs(study, log)
-        return np.einsum("fab,ac,bd->fcd", pairs, to[:size, : n + 1], to, optimize=True), begun @ to[
-            :size, : n + 1
-        ]
+        begun = dense(study, "firsts", {"gap": log.gap}, firsts, ("touchpoint",), (size,))
+        own = to[:size, : n + 1]
+        return np.einsum("fab,ac,bd->fcd", pairs(study, log), own, to, optimize=True), begun @ own
     # A channel that changes from event to event: the states themselves have to be lined up.
     won = log.table.touchpoint.isin(codes)
     events = log.table.mutate(state=won.ifelse(n, log.table.channel.cast("int64")))
     window = ibis.window(group_by="person", order_by="event")
     events = events.mutate(following=events.state.lead().over(window).fill_null(n + 1))
     params = {"conversion": codes, "gap": log.gap}
-    pairs = _dense(study, "state-pairs", params, events, ("state", "following"), (n + 1, n + 2))
-    begun = _dense(study, "state-firsts", params, events.filter(events.step == 1), ("state",), (n + 1,))
-    return pairs, begun
+    moves = dense(study, "state-pairs", params, events, ("state", "following"), (n + 1, n + 2))
+    begun = dense(study, "state-firsts", params, events.filter(events.step == 1), ("state",), (n + 1,))
+    return moves, begun
 
 
 def _removal(total: np.ndarray, k: int) -> np.ndarray:
@@ -377,14 +375,7 @@ def _removal_gradient(total: np.ndarray, k: int) -> np.ndarray:
 
 
 def _logit_interval(estimate: np.ndarray, se: np.ndarray, level: float) -> stats.Interval:
-    z = distributions.norm.ppf(0.5 + level / 2)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        middle = np.log(estimate / (1 - estimate))
-        half = z * se / (estimate * (1 - estimate))
-        inside = (estimate > 0) & (estimate < 1)
-        low = np.where(inside, 1 / (1 + np.exp(-(middle - half))), np.nan)
-        high = np.where(inside, 1 / (1 + np.exp(-(middle + half))), np.nan)
-    return stats.Interval(estimate, low, high, se)
+    return on_scale(estimate, se, "logit", t_quantile(level, np.asarray(np.inf)))
 
 
 # Splits of converting journeys

@@ -5,7 +5,6 @@ Each is a group-by on the log, counted by fold; the intervals come from the same
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,8 +13,9 @@ import numpy as np
 import pandas as pd
 
 from cxlib import stats
-from cxlib.results import TOO_FEW, Claim, Result, bundle, minimum, nice, percent, visible
-from cxlib.study.log import END, FOLDS, GAP, Log
+from cxlib.journeys.folded import dense, pairs
+from cxlib.results import TOO_FEW, Claim, Result, minimum, nice, percent
+from cxlib.study.log import END, FOLDS, GAP
 
 if TYPE_CHECKING:
     from cxlib.study import Study
@@ -32,6 +32,7 @@ class Shares(Result):
     """
 
     SHARES: ClassVar = ("estimate",)
+    ROWS: ClassVar = 8
 
     keys: tuple[str, str]
     rows: tuple[Any, ...]
@@ -70,12 +71,12 @@ class Shares(Result):
             }
         )
 
-    def _repr_mimebundle_(self, **kwargs: object) -> dict[str, str]:
-        # The largest cells first, but for the step matrix, which is read in its own order.
+    def shown(self) -> pd.DataFrame:
+        """The largest cells first, but for the step matrix, which is read in its own order."""
         table = self.table()
         if self.keys[0] != "step":
             table = table.sort_values("count", ascending=False, kind="stable")
-        return bundle(table, rows=8, shares=self.SHARES)
+        return table
 
     @property
     def folds(self) -> np.ndarray:
@@ -84,16 +85,21 @@ class Shares(Result):
 
     def may_show(self) -> np.ndarray:
         """(rows, cells) true where a cell may be displayed; an empty cell may."""
-        return (self.total == 0) | (self.folds >= min(minimum(), FOLDS))
+        may, kept = self.total == 0, self.visible().index
+        i, j = np.nonzero(self.total)
+        may[i[kept], j[kept]] = True
+        return may
 
 
 @dataclass(frozen=True)
 class Transitions(Shares):
     """Where customers go next from each touchpoint; `(end)` after a customer's last event."""
 
+    WHOLE: ClassVar = ("source",)
+
     def claim(self) -> Claim:
         """The commonest move to another touchpoint."""
-        table = visible(self.table())
+        table = self.visible()
         moves = table[(table["source"] != table["target"]) & (table["target"] != END)]
         if moves.empty:
             return TOO_FEW
@@ -109,9 +115,11 @@ class Transitions(Shares):
 class Steps(Shares):
     """Where customers are at their 1st, 2nd, ... event; who has ended stays at `(end)`."""
 
+    WHOLE: ClassVar = ("step",)
+
     def claim(self) -> Claim:
         """How the journeys begin."""
-        begun = visible(self.table()).query("step == 1").sort_values("estimate", ascending=False)
+        begun = self.visible().query("step == 1").sort_values("estimate", ascending=False)
         if begun.empty:
             return TOO_FEW
         first = begun.iloc[0]
@@ -124,6 +132,8 @@ class Steps(Shares):
 @dataclass(frozen=True)
 class Switches(Shares):
     """Of the events that follow one in a channel, which channel they are in."""
+
+    WHOLE: ClassVar = ("source",)
 
     def claim(self) -> Claim:
         """How often the next contact is in another channel."""
@@ -174,7 +184,7 @@ class DropOff(Result):
 
     def claim(self) -> Claim:
         """Where most visits end."""
-        table = visible(self.table()).sort_values(["count", "touchpoint"], ascending=[False, True])
+        table = self.visible().sort_values(["count", "touchpoint"], ascending=[False, True])
         if table.empty:
             return TOO_FEW
         top = table.iloc[0]
@@ -196,7 +206,7 @@ def transitions(study: Study, gap: str = GAP, level: float = 0.95) -> Transition
     """
     log = study.log(gap=gap)
     names = log.names["touchpoint"]
-    return Transitions(("source", "target"), names, (*names, END), _pairs(study, log), level)
+    return Transitions(("source", "target"), names, (*names, END), pairs(study, log), level)
 
 
 def steps(study: Study, n: int = 10, gap: str = GAP, level: float = 0.95) -> Steps:
@@ -207,10 +217,10 @@ def steps(study: Study, n: int = 10, gap: str = GAP, level: float = 0.95) -> Ste
     log = study.log(gap=gap)
     names = log.names["touchpoint"]
     events = log.table.filter(log.table.step <= n)
-    counts = _dense(
-        study, "steps", {"n": n, "gap": gap}, events, ("step", "touchpoint"), (n + 1, len(names))
-    )[:, 1:, :]
-    persons = _persons_by_fold(study, log)
+    counts = dense(study, "steps", {"n": n, "gap": gap}, events, ("step", "touchpoint"), (n + 1, len(names)))[
+        :, 1:, :
+    ]
+    persons = dense(study, "persons", {"gap": log.gap}, log.persons, (), ())
     ended = persons[:, None] - counts.sum(axis=2)
     whole = np.concatenate([counts, ended[:, :, None]], axis=2)
     return Steps(("step", "touchpoint"), tuple(range(1, n + 1)), (*names, END), whole, level)
@@ -225,18 +235,18 @@ def switches(study: Study, gap: str = GAP, level: float = 0.95) -> Switches:
     names = log.names["channel"]
     if "channel" in log.of:
         # Every touchpoint has one channel: the switches are the transitions, added up.
-        pairs = _pairs(study, log)[:, :, :-1]
-        to = np.zeros((len(log.of["channel"]), len(names)), dtype=pairs.dtype)
+        moved = pairs(study, log)[:, :, :-1]
+        to = np.zeros((len(log.of["channel"]), len(names)), dtype=moved.dtype)
         for touchpoint, channel in enumerate(log.of["channel"]):
             if channel >= 0:
                 to[touchpoint, channel] = 1
-        counts = np.einsum("fab,ac,bd->fcd", pairs, to, to, optimize=True)
+        counts = np.einsum("fab,ac,bd->fcd", moved, to, to, optimize=True)
     else:
         window = ibis.window(group_by="person", order_by="event")
         moved = log.table.mutate(channel_next=log.table.channel.lead().over(window))
         moved = moved.filter((moved.channel >= 0) & (moved.channel_next >= 0))
         size = (len(names), len(names))
-        counts = _dense(study, "switches", {"gap": gap}, moved, ("channel", "channel_next"), size)
+        counts = dense(study, "switches", {"gap": gap}, moved, ("channel", "channel_next"), size)
     return Switches(("source", "target"), names, names, counts, level)
 
 
@@ -251,29 +261,7 @@ def drop_off(study: Study, gap: str = GAP, level: float = 0.95) -> DropOff:
     events = log.table
     if "brand" in initiators:
         events = events.filter(events.initiated != initiators.index("brand"))
-    seen = _dense(study, "visited", {"gap": gap}, events, ("touchpoint",), (len(names),))
+    seen = dense(study, "visited", {"gap": gap}, events, ("touchpoint",), (len(names),))
     ends = events.group_by("fold", "session").aggregate(touchpoint=events.touchpoint.argmax(events.event))
-    exits = _dense(study, "exits", {"gap": gap}, ends, ("touchpoint",), (len(names),))
+    exits = dense(study, "exits", {"gap": gap}, ends, ("touchpoint",), (len(names),))
     return DropOff(names, exits, seen, level)
-
-
-def _pairs(study: Study, log: Log) -> np.ndarray:
-    """(folds, touchpoints, touchpoints + 1) counts of what follows what; the last is the end."""
-    size = len(log.names["touchpoint"])
-    counts = _dense(study, "pairs", {"gap": log.gap}, log.table, ("touchpoint", "next"), (size, size + 1))
-    return counts
-
-
-def _persons_by_fold(study: Study, log: Log) -> np.ndarray:
-    return _dense(study, "persons", {"gap": log.gap}, log.persons, (), ())
-
-
-def _dense(
-    study: Study, name: str, params: dict[str, Any], rows: Any, keys: Sequence[str], size: tuple[int, ...]
-) -> np.ndarray:
-    """Row counts by fold and codes as an array (folds, *size); code -1 counts in the last place."""
-    build = lambda: study.fetch(rows.group_by("fold", *keys).aggregate(rows=rows.count()))  # noqa: E731
-    frame = study.cached(name, params, build)
-    counts = np.zeros((FOLDS, *size), dtype=np.int64)
-    np.add.at(counts, tuple(frame[key].to_numpy() for key in ("fold", *keys)), frame["rows"].to_numpy())
-    return counts

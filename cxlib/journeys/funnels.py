@@ -13,7 +13,7 @@ import pandas as pd
 from cxlib import stats
 from cxlib.contract import STAGES
 from cxlib.errors import CxLookupError, CxValueError, did_you_mean
-from cxlib.results import TOO_FEW, Claim, Result, nice, percent, visible
+from cxlib.results import TOO_FEW, Claim, Result, nice, percent
 from cxlib.study.log import FOLDS, GAP, Log
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Funnel(Result):
         """The step at which the largest share is lost, if it is clearly the largest."""
         if len(self.names) < 2:
             return Claim("All events are of one stage: there is no funnel to draw.")
-        table = visible(self.table())
+        table = self.visible()
         if len(table) < 2:
             return TOO_FEW
         table = table.iloc[1:].sort_values("of_previous")

@@ -5,45 +5,29 @@ from __future__ import annotations
 import numpy as np
 
 from cxlib import figures
-from cxlib.figures import ACCENT, INK, MUTED, STAGE_COLOURS, WARM, Shown
+from cxlib.figures import ACCENT, MUTED, STAGE_COLOURS, WARM, Shown
 from cxlib.journeys.attribution import Attribution
 from cxlib.journeys.counts import DropOff, Shares, Steps
 from cxlib.journeys.funnels import Funnel
-from cxlib.results import TOO_FEW, minimum, nice, percent, visible
+from cxlib.results import minimum, nice, percent
 from cxlib.study.log import END
-
-
-def nothing(title: str) -> Shown:
-    """The figure that stands where a figure would show too few customers."""
-    fig, ax = figures.figure(height=1.0)
-    ax.text(0, 0.5, str(TOO_FEW), va="center")
-    ax.set_axis_off()
-    ax.set_title(title)
-    return figures.finish(fig, f"{title}: too few customers for a figure.")
 
 
 def funnel(result: Funnel) -> Shown:
     """Bars of how many customers reach each step, with intervals and the share kept between steps."""
-    table = visible(result.table())
+    table = result.visible()
     if table.empty:
-        return nothing("How far customers get")
+        return figures.nothing("How far customers get")
     fig, ax = figures.figure(height=0.62 * len(table) + 1.0)
-    rows = np.arange(len(table))[::-1]
     colours = [STAGE_COLOURS.get(name, ACCENT) for name in table["name"]]
-    ax.barh(rows, table["estimate"], color=colours, height=0.62, alpha=0.9)
-    ax.errorbar(
-        table["estimate"], rows, fmt="none", ecolor=INK, capsize=3, linewidth=1.2,
-        xerr=[table["estimate"] - table["low"], table["high"] - table["estimate"]],
-    )  # fmt: skip
+    rows = figures.bars(ax, list(table["name"]), table["estimate"], table["low"], table["high"], colours)
     for row, line in zip(rows, table.itertuples(), strict=True):
         kept = "" if line.step == 1 else f"   {percent(line.of_previous)} of the step before"
         ax.text(line.high + 0.015, row, f"{line.count:,}{kept}", va="center", fontsize=8.5)
-    ax.set_yticks(rows, [figures.label(name) for name in table["name"]])
     ax.set_xlim(0, 1.42)
     ax.set_xticks(np.linspace(0, 1, 6), [f"{x:.0%}" for x in np.linspace(0, 1, 6)])
     ax.set_xlabel("share of the customers who begin")
     ax.set_title("How far customers get")
-    ax.grid(axis="y", visible=False)
     steps = "; ".join(f"{nice(r.name)} {percent(r.estimate)}" for r in table.itertuples(index=False))
     return figures.finish(fig, f"Funnel of {table['n'].iloc[0]:,} customers: {steps}.")
 
@@ -52,7 +36,7 @@ def steps(result: Steps, top: int = 12) -> Shown:
     """The step matrix as shaded cells: the commonest touchpoints by step, the rest together."""
     matrix = result.matrix().mask(~result.may_show())
     if result.total.sum(axis=1)[0] < minimum():
-        return nothing("Where customers are at each event")
+        return figures.nothing("Where customers are at each event")
     inner = [name for name in matrix.columns if name != END]
     size = matrix[inner].sum()
     order = set(size[size > 0].sort_values(ascending=False, kind="stable").index[:top])
@@ -79,7 +63,7 @@ def moves(result: Shares, title: str, top: int = 14) -> Shown:
     allowed = [i for i in np.argsort(-total.sum(axis=1), kind="stable") if people[i] >= min(minimum(), 50)]
     busiest = sorted(allowed[:top])
     if not busiest:
-        return nothing(title)
+        return figures.nothing(title)
     rows = [result.rows[i] for i in busiest]
     columns = [*rows, *([END] if END in result.cells else [])]
     share = shares[columns].iloc[busiest].fillna(0).to_numpy()
@@ -99,9 +83,9 @@ def moves(result: Shares, title: str, top: int = 14) -> Shown:
 
 def drop_off(result: DropOff, purchases: tuple[str, ...] = (), top: int = 16) -> Shown:
     """Exit rates with intervals; touchpoints where an exit is no loss (purchases) in grey."""
-    table = visible(result.table()).head(top)
+    table = result.visible().head(top)
     if table.empty:
-        return nothing("Where visits end")
+        return figures.nothing("Where visits end")
     fig, ax = figures.figure(height=0.27 * len(table) + 1.2)
     colours = [MUTED if name in purchases else WARM for name in table["touchpoint"]]
     figures.dots(ax, list(table["touchpoint"]), table["estimate"], table["low"], table["high"], colours)
@@ -120,9 +104,9 @@ def drop_off(result: DropOff, purchases: tuple[str, ...] = (), top: int = 16) ->
 
 def attribution(*results: Attribution) -> Shown:
     """Shares of the credit by channel under each rule, side by side, with intervals."""
-    tables = [visible(result.table()).set_index("channel") for result in results]
+    tables = [result.visible().set_index("channel") for result in results]
     if any(table.empty for table in tables):
-        return nothing("Which channels stand on the way to a conversion")
+        return figures.nothing("Which channels stand on the way to a conversion")
     channels = list(tables[0].index) + [c for c in tables[-1].index if c not in tables[0].index]
     fig, ax = figures.figure(height=0.42 * len(channels) + 1.5)
     rows = np.arange(len(channels))[::-1]
@@ -131,8 +115,8 @@ def attribution(*results: Attribution) -> Shown:
         at = rows + 0.22 * ((len(results) - 1) / 2 - place)
         total = result.conversions or 1.0
         colour = figures.COLOURS[place]
-        ax.hlines(at, table["low"] / total, table["high"] / total, color=colour, linewidth=2.2, alpha=0.45)
-        ax.scatter(table["share"], at, s=26, color=colour, label=result.method, zorder=3)
+        ends = (table["low"] / total, table["high"] / total)
+        figures.intervals(ax, at, table["share"], *ends, colour, label=result.method, s=26)
     ax.set_yticks(rows, [figures.label(c) for c in channels])
     ax.set_xlim(left=0)
     ax.xaxis.set_major_formatter(lambda x, _: f"{x:.0%}")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from cxlib.journeys.attribution import DIRECT, Attribution, markov, purchases, shapley
 from cxlib.journeys.counts import drop_off, switches
 from cxlib.journeys.funnels import funnel
-from cxlib.results import Summary, nice, percent, visible
+from cxlib.journeys.pain_points import excess, pain_points, place
+from cxlib.results import Summary, nice, percent
 from cxlib.stats import ENOUGH
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ def summary(study: Study) -> Summary:
     """How far customers get, where they stop, how they change channel, what earns its keep, what next."""
     lines = [str(funnel(study).claim())]
     bought = purchases(study)
-    exits = visible(drop_off(study).table())
+    exits = drop_off(study).visible()
     lost = exits[~exits["touchpoint"].isin(_no_loss(study, bought))].sort_values("count", ascending=False)
     if not lost.empty:
         top = lost.iloc[0]
@@ -29,7 +30,14 @@ def summary(study: Study) -> Summary:
     lines.append(str(switches(study).claim()))
     if bought:
         lines.append(_credit(markov(study), shapley(study)))
-    if not lost.empty:
+    pains = pain_points(study).top()
+    if len(pains):
+        worst = pains.loc[pains["burden"].idxmax()]
+        lines.append(
+            f"Next: mend {place(worst)}, where {excess(worst)}, and test whether visits then go on: credit is not "
+            "effect, and neither is a difference."
+        )
+    elif not lost.empty:
         lines.append(
             f"Next: find out why visits end at {nice(top['touchpoint'])}, before moving any budget between channels: "
             "credit is not effect, and only an experiment can tell."
@@ -48,7 +56,7 @@ def _no_loss(study: Study, bought: tuple[str, ...]) -> set[str]:
 
 
 def _credit(chain: Attribution, split: Attribution) -> str:
-    first, second = (visible(result.table()) for result in (chain, split))
+    first, second = (result.visible() for result in (chain, split))
     if chain.conversions < ENOUGH or first.empty or second.empty:
         return "There are too few conversions to credit channels with them."
     one, other = nice(first["channel"].iloc[0]), nice(second["channel"].iloc[0])

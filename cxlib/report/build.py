@@ -14,9 +14,9 @@ import nbformat
 from nbformat import NotebookNode
 
 from cxlib.errors import CxLookupError
-from cxlib.report import html, run, sources
+from cxlib.report import html, overview, run, sources
 from cxlib.report.cells import fit
-from cxlib.report.html import About, Page
+from cxlib.report.html import About, Page, Told
 from cxlib.report.sources import write
 
 LEDGER = "report.json"
@@ -25,11 +25,15 @@ BAR = "{desc} {bar:24} {n_fmt}/{total_fmt} cells, {elapsed}"
 
 @dataclass(frozen=True)
 class Built:
-    """Where a report stands, and which sections are not in it (chapter and reason)."""
+    """Where a report stands, which sections are not in it (chapter and reason), and what it says.
+
+    `headlines`: chapter, question and most important finding, of every page with a summary.
+    """
 
     index: Path
     pages: tuple[Path, ...]
     left_out: tuple[str, ...]
+    headlines: tuple[tuple[str, str, str], ...]
 
 
 def build(
@@ -51,7 +55,11 @@ def build(
     """
     chosen = _choose(list(notebooks), only)
     fitted = {path.stem: fit(nbformat.read(path, 4), has) for path in chosen}
-    whole = tuple(str(part) for book, parts in fitted.values() if not book.cells for part in parts)
+    absent = [
+        Page(name, part.title, absent=part.reason)
+        for name, (book, parts) in fitted.items()
+        for part in parts[: not book.cells]
+    ]
     fitted = {name: fit for name, fit in fitted.items() if fit[0].cells}
     for name, (book, _) in fitted.items():
         run.set_parameters(name, book, parameters or {})
@@ -59,7 +67,8 @@ def build(
         html.page(name, executed, about, brief=brief, left_out=fitted[name][1])
         for name, executed in _executed({name: book for name, (book, _) in fitted.items()}, quiet)
     ]
-    return _write(pages, whole, about, out, brief=brief, keep=only is not None)
+    pages = sorted([*pages, *absent], key=lambda page: page.name)
+    return _write(pages, about, out, brief=brief, keep=only is not None)
 
 
 def store(notebooks: Path, has: Collection[str], *, quiet: bool = False) -> list[Path]:
@@ -98,28 +107,38 @@ def _choose(notebooks: list[Path], only: str | None) -> list[Path]:
     return chosen
 
 
-def _write(
-    pages: list[Page], whole: tuple[str, ...], about: About, out: Path, *, brief: bool, keep: bool
-) -> Built:
+def _write(pages: list[Page], about: About, out: Path, *, brief: bool, keep: bool) -> Built:
     """Each file replaced whole, the index last; pages that no longer belong are taken away."""
     old = _ledger(out)
     stamp = {"study": asdict(about), "brief": brief}
     if keep and json.dumps(old.get("stamp")) == json.dumps(stamp):
         made = {page.name for page in pages}
-        kept = [Page(**entry) for entry in old["pages"] if entry["name"] not in made]
+        kept = [_page(entry) for entry in old["pages"] if entry["name"] not in made]
         shown = sorted([*pages, *kept], key=lambda page: page.name)
     else:
         shown = pages
-    for page in pages:
+    present = [page for page in pages if not page.absent]
+    for page in present:
         write(out / page.file, page.html)
     for entry in old.get("pages", []):
-        if entry["name"] not in {page.name for page in shown}:
+        if entry["name"] not in {page.name for page in shown if not page.absent}:
             (out / f"{entry['name']}.html").unlink(missing_ok=True)
     entries = [{key: value for key, value in asdict(page).items() if key != "html"} for page in shown]
     write(out / LEDGER, json.dumps({"stamp": stamp, "pages": entries}, indent=1))
-    write(out / "index.html", html.index(shown, about, whole))
-    left_out = whole + tuple(f"{page.name}: {part}" for page in pages for part in page.left_out)
-    return Built(out / "index.html", tuple(out / page.file for page in pages), left_out)
+    write(out / "index.html", overview.index(shown, about))
+    left_out = [f"{page.name}: {part}" for page in pages for part in page.left_out or _whole(page)]
+    files = tuple(out / page.file for page in present)
+    return Built(out / "index.html", files, tuple(left_out), overview.headlines(shown))
+
+
+def _whole(page: Page) -> tuple[str, ...]:
+    return (f"{page.title} ({page.absent})",) if page.absent else ()
+
+
+def _page(entry: dict) -> Page:
+    """A page as the ledger keeps it."""
+    claims = tuple(Told(**claim) for claim in entry.get("claims", ()))
+    return Page(**{**entry, "claims": claims})
 
 
 def _ledger(out: Path) -> dict:

@@ -2,7 +2,7 @@
 
 A markdown cell tagged `needs-surveys` opens a section (to the next heading of its level or above)
 that is of no use where a study has no surveys. The caller says what there is, as a set of names:
-tables, `table.column`, "truth". Nothing here knows a study.
+tables, `table.column`, `table.column=value`, "truth". Nothing here knows a study.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from dataclasses import dataclass
 
 import nbformat
 from nbformat import NotebookNode
+
+TEAMS = ("marketing", "product", "service", "finance")
+"""Tags that say whom a claim concerns: the index gathers claims by team."""
 
 
 def tags(cell: NotebookNode) -> tuple[str, ...]:
@@ -40,11 +43,18 @@ class LeftOut:
     needs: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"{self.title} (needs {' and '.join(_said(need) for need in self.needs)})"
+        return f"{self.title} ({self.reason})"
+
+    @property
+    def reason(self) -> str:
+        """What is missing, in words."""
+        return f"needs {' and '.join(_said(need) for need in self.needs)}"
 
 
 def _said(need: str) -> str:
     table, _, column = need.partition(".")
+    if "=" in column:
+        return f"{column.replace('=', ' ')} in {table}"
     if column:
         return f"the column {column} in {table}"
     others = {

@@ -1,4 +1,4 @@
-"""One executed notebook as one self-contained page, and the index over all pages.
+"""One executed notebook as one self-contained page.
 
 A page holds everything: styles, pictures, tables as CSV links. It has no script, and a
 content-security policy forbids any load. What is typed by people is escaped. A figure without alt
@@ -22,11 +22,12 @@ from nbconvert.filters import Highlight2HTML, strip_ansi
 from nbformat import NotebookNode
 
 from cxlib.errors import CxValueError
-from cxlib.report.cells import LeftOut, first_line, heading, tags
+from cxlib.report.cells import TEAMS, LeftOut, first_line, heading, tags
 from cxlib.report.text import Cleaner, Contents, data_uri, markdown
 
 PACKAGES = ("cxlib", "ibis-framework", "duckdb", "pandas", "numpy", "scipy", "matplotlib")
 WARNED = re.compile(r"^\S.*?:\d+: (\w+Warning: .*?)(\n  .*)?$", re.M)  # where it was raised is of no use here
+LINE = re.compile(r"<li>\s*(.*?)\s*</li>", re.S)
 IMAGES = ("image/png", "image/jpeg", "image/svg+xml")
 
 
@@ -48,9 +49,19 @@ class About:
         return [*lines.items(), ("Computed with", ", ".join(_versions()))]
 
 
+@dataclass(frozen=True)
+class Told:
+    """A claim that concerns some teams: its text as HTML, and the section it stands in."""
+
+    teams: tuple[str, ...]
+    text: str
+    section: str
+    anchor: str
+
+
 @dataclass
 class Page:
-    """A finished page, and what the index shows of it."""
+    """A finished page, and what the index shows of it; `absent` says why a whole chapter is left out."""
 
     name: str
     title: str
@@ -59,6 +70,8 @@ class Page:
     thumbnail: str = ""
     alt: str = ""
     left_out: tuple[str, ...] = ()
+    claims: tuple[Told, ...] = ()
+    absent: str = ""
     tables: int = field(default=0, repr=False)
 
     @property
@@ -71,6 +84,11 @@ class Page:
         """The chapter's number as people say it: `03a_paths` is 3a."""
         found = re.match(r"0*(\d+[a-z]?)_", self.name)
         return found[1] if found else ""
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines of its summary, as HTML, the most important first."""
+        return LINE.findall(self.summary)
 
 
 def page(
@@ -127,10 +145,9 @@ def _code(cells: Sequence[NotebookNode]) -> str:
     return "\n\n".join(source for source in code if source.strip())
 
 
-def index(pages: Sequence[Page], about: About, whole: Sequence[str] = ()) -> str:
-    """The page over all pages: decision summaries, thumbnails, what was left out (`whole`: chapters)."""
-    template = _exporter().environment.get_template("overview.html.j2")
-    return str(template.render(pages=pages, about=about, whole=whole))
+def render(template: str, **values: object) -> str:
+    """A template of this package, filled."""
+    return str(_exporter().environment.get_template(template).render(**values))
 
 
 def _outputs(cell: NotebookNode, made: Page, contents: Contents) -> Markup:
@@ -153,8 +170,15 @@ def _output(output: NotebookNode, cell: NotebookNode, made: Page, contents: Cont
     if "text/html" in data:
         return _html(data["text/html"], data.get("text/csv"), made, contents)
     if "text/markdown" in data:
-        kind = "claim" if "claim" in tags(cell) else "said"
-        return Markup('<div class="{}">{}</div>').format(kind, markdown(data["text/markdown"], maths=False))
+        kind, text = (
+            "claim" if "claim" in tags(cell) else "said",
+            markdown(data["text/markdown"], maths=False),
+        )
+        if teams := tuple(tag for tag in tags(cell) if tag in TEAMS):
+            _, anchor, section = contents[-1] if contents else (1, "main", Markup.escape(made.title))
+            said = re.sub(r"</?(p|strong)>", "", text).strip()
+            made.claims += (Told(teams, said, Markup(section).striptags(), anchor),)
+        return Markup('<div class="{}">{}</div>').format(kind, text)
     if "text/latex" in data:
         return markdown(data["text/latex"])
     return Markup('<pre class="printed" tabindex="0">{}</pre>').format(data.get("text/plain", ""))

@@ -21,14 +21,21 @@ import nbformat
 from nbformat import NotebookNode
 
 from cxlib.errors import CxLookupError, CxValueError, did_you_mean
-from cxlib.report.cells import first_line, fit, tags
+from cxlib.report.cells import TEAMS, first_line, fit, tags
 
 TABLES = ("touchpoints", "catalog", "customers", "identities", "surveys", "orders", "exposures")
 NEEDS = (*(f"needs-{table}" for table in TABLES), "needs-answers", "needs-conversion", "needs-truth")
-"""What a section may need; a single column too, as in `needs-orders.promised_ts`."""
+"""What a section may need; a single column too, as in `needs-orders.promised_ts`, or a value of the columns
+that name things, as in `needs-exposures.experiment=app_nudge`."""
 SHOWN = ("summary", "claim", "thumbnail", "hide-code", "exercise")
-TAGS = ("parameters", *SHOWN, "checked", "nbval-skip", *NEEDS)
-"""Every tag there is; `nbval-skip` is for cells of a section that the demo cannot fill."""
+TAGS = ("parameters", *SHOWN, *TEAMS, "checked", "nbval-skip", *NEEDS)
+"""Every tag there is.
+
+`summary`: the lines on top of the page and on the index, the most important first, a last one that
+begins `Next: ` for what to do. `claim`: the sentence a section is read for; a team beside it
+(`marketing`, `product`, `service`, `finance`) puts it under *For your team* on the index. `thumbnail`:
+the figure the index shows. `nbval-skip`: cells of a section that the demo cannot fill.
+"""
 MEDIAN_LINES, MOST_LINES = 5, 15
 WORDS_A_LINE = (10, 25)
 WORD = re.compile(r"\S*\w\S*")  # marks that stand alone, as in tables and headings, are no words
@@ -187,6 +194,7 @@ def _drift(name: str, book: NotebookNode, stored: NotebookNode) -> Iterator[Find
             yield Finding(name, f"`{first_line(cell)}` stores an output but is not tagged `checked`")
     bare = nbformat.from_dict(dict(stored))
     bare.cells = [nbformat.from_dict(dict(cell)) for cell in stored.cells]
+    bare.metadata = book.metadata  # JupyterLab rewrites it when a notebook is merely opened
     for cell in bare.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
@@ -203,6 +211,8 @@ def _rules(name: str, book: NotebookNode) -> Iterator[Finding]:
             yield Finding(name, f"{what} has {count} lines; what needs over {MOST_LINES} belongs in cxlib")
         if cell.source.rstrip().endswith(";"):
             yield Finding(name, f"{what} ends in `;`, which nbval cannot check; write `_ = ...`")
+        if "claim" not in tags(cell) and (teams := [tag for tag in tags(cell) if tag in TEAMS]):
+            yield Finding(name, f"{what} is tagged for {' and '.join(teams)} but is no `claim`")
     if lines and median(lines) > MEDIAN_LINES:
         yield Finding(name, f"the median code cell has {median(lines):g} lines, more than {MEDIAN_LINES}")
     parameters = sum("parameters" in tags(cell) for cell in code)

@@ -90,9 +90,9 @@ def markdown(source: str, contents: Contents | None = None, maths: bool = True) 
 
 
 def _typeset(text: str) -> str:
-    """Escaped text in which a number stays on one line with its unit, by style: a search finds it as typed."""
+    """Escaped text in which a date, or a number and its unit, stays on one line; a search finds it as typed."""
     text = html.escape(text.replace("\xa0%", " %"), quote=False)
-    return re.sub(r"\b(n = [\d,]+|[\d,.]+ %)", r'<span class="one">\1</span>', text)
+    return re.sub(r"\b(n = [\d,]+|[\d,.]+ %|\d{4}-\d\d-\d\d\b)", r'<span class="one">\1</span>', text)
 
 
 def _mathml(tex: str, display: str) -> str:

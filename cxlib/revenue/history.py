@@ -7,7 +7,7 @@ from typing import Literal
 import pandas as pd
 
 from cxlib.errors import CxValueError
-from cxlib.revenue.columns import column
+from cxlib.frames import column
 
 DAYS = {"D": 1.0, "W": 7.0}
 

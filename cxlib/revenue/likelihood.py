@@ -86,10 +86,10 @@ class Fitted(Result):
         )
 
 
-def maximise(score: Score, names: Sequence[str], starts: Sequence[Sequence[float]], n: int) -> Maximum:
+def maximise(score: Score, names: Sequence[str], starts: Sequence[Sequence[float]], n: float) -> Maximum:
     """The largest of `score`, a function of log-parameters that returns a log-likelihood and its gradient.
 
-    `starts` are parameters (not logarithms), `n` the customers behind the sum. A maximum at the border of
+    `starts` are parameters (not logarithms), `n` the customers behind the sum (their weights). A maximum at the border of
     the parameters, or on a ridge, comes back with a `note` and NaN for its covariance; `CxValueError` if no
     start has a finite likelihood.
     """

@@ -38,6 +38,8 @@ import pandas as pd
 
 from cxlib.errors import CxLookupError, CxValueError, did_you_mean
 from cxlib.study.engine import replacing
+from cxlib.study.fingerprints import code_digest
+from cxlib.study.people import IDS, known_ids, people, with_person
 
 if TYPE_CHECKING:
     from cxlib.study.study import Study
@@ -104,7 +106,7 @@ class Log:
 def build_log(study: Study, gap: str = GAP, carry: tuple[str, ...] = ()) -> Log:
     """Code, order and keep the log of a study (read from the study's cache where it is there)."""
     study.table("touchpoints", needed_by="The log")
-    pause = _microseconds(gap)
+    pause = microseconds(gap)
     unknown = [name for name in carry if name not in study.table("touchpoints").columns]
     if unknown:
         has = ", ".join(study.table("touchpoints").columns)
@@ -129,23 +131,28 @@ def build_log(study: Study, gap: str = GAP, carry: tuple[str, ...] = ()) -> Log:
     return Log(events, persons, names, of, gap, carry, study)
 
 
-def _microseconds(gap: str) -> int:
+def microseconds(text: str, what: str = "gap") -> int:
+    """A length of time such as `30 min` or `60 D` in microseconds; CxValueError says that `what` is none.
+
+    >>> microseconds("1 min")
+    60000000
+    """
     try:
-        pause = pd.Timedelta(gap)
+        length = pd.Timedelta(text)
     except ValueError:
-        raise CxValueError(f"gap is `{gap}`; write a length of time such as `30 min` or `1 h`.") from None
-    if not pause > pd.Timedelta(0):
-        raise CxValueError(f"gap is `{gap}`; it must be longer than nothing.")
-    return pause // pd.Timedelta("1us")
+        raise CxValueError(
+            f"{what} is `{text}`; write a length of time such as `30 min`, `1 h` or `60 D`."
+        ) from None
+    if not length > pd.Timedelta(0):
+        raise CxValueError(f"{what} is `{text}`; it must be longer than nothing.")
+    return length // pd.Timedelta("1us")
 
 
 def _paths(study: Study, gap: str, carry: tuple[str, ...]) -> dict[str, Path]:
     """Where the log is kept, or nothing for a study that is not on disk."""
     if study.cache is None:
         return {}
-    from cxlib.study.study import _code
-
-    digest = hashlib.blake2b(json.dumps([gap, carry, _code()]).encode(), digest_size=8).hexdigest()
+    digest = hashlib.blake2b(json.dumps([gap, carry, code_digest()]).encode(), digest_size=8).hexdigest()
     folder = study.cache / f"log-{digest}"
     files = {name: folder / f"{name}.parquet" for name in ("events", "persons")}
     return files | {"names": folder / "names.json"}
@@ -161,45 +168,6 @@ def _kept(study: Study, paths: dict[str, Path]) -> tuple[ir.Table, ir.Table, dic
     except (ValueError, KeyError, OSError):  # a damaged cache is built again
         return None
     return tables[0], tables[1], names, of
-
-
-def known_ids(study: Study) -> ir.Table:
-    """Each combination of ids that occurs in the touchpoints, how often, and the person key it stands for.
-
-    Resolving the combinations and not the events keeps long strings out of everything that follows.
-    """
-    t = study.table("touchpoints")
-    names = [name for name in ("customer_id", "anonymous_id") if study.has("touchpoints", name)]
-    ids = t.group_by(names).aggregate(events=t.count())
-    links = _links(study, ids) if "anonymous_id" in names else None
-    ranked = list(names)
-    if links is not None:
-        # Selected plainly before anything is computed: ibis folds a computed join into the next one.
-        ids = ids.left_join(links, ids.anonymous_id == links.linked_id).select(
-            *names, "events", "linked_customer"
-        )
-        ranked.insert(ranked.index("anonymous_id"), "linked_customer")
-    return ids.mutate(key=ibis.coalesce(*(ids[name].nullif("") for name in ranked)))
-
-
-def _links(study: Study, ids: ir.Table) -> ir.Table | None:
-    """anonymous ids that are linked to exactly one customer."""
-    pairs = []
-    if study.has("touchpoints", "customer_id"):
-        pairs.append(ids.select(id="anonymous_id", customer="customer_id"))
-    if "identities" in study.tables:
-        pairs.append(study.table("identities").select(id="id_value", customer="customer_id"))
-    if not pairs:
-        return None
-    linked = (pairs[0] if len(pairs) == 1 else ibis.union(*pairs)).filter(
-        lambda t: t.id.nullif("").notnull() & t.customer.nullif("").notnull()
-    )
-    by_id = (
-        linked.distinct()
-        .group_by("id")
-        .aggregate(customers=lambda t: t.count(), one=lambda t: t.customer.max())
-    )
-    return by_id.filter(by_id.customers == 1).select(linked_id="id", linked_customer="one")
 
 
 def _persons(ids: ir.Table) -> ir.Table:
@@ -269,18 +237,20 @@ def _coded(
     session = ["session_id"] if study.has("touchpoints", "session_id") else []
     wanted = ["event_id", "ts", *given, *session]
     wanted += [name for name in carry if name not in wanted]
-    people = _with_person(
-        events, ids.join(persons, "key").select(*ids.columns, "person", "fold", "first"), wanted
-    )
+    # Only what is wanted: a study's further columns may be called `person` too.
+    own = [name for name in IDS if name in ids.columns]
+    who = people(ids).join(persons, "key").select("known_", "id_", "person", "fold", "first")
+    events = with_person(events.select(*dict.fromkeys([*wanted, *own])), who)
+    events = events.select(*wanted, "person", "fold", "first")
     # The touchpoint is never null and the two initiators are few: leaving both alone keeps the join fast.
     keys = [name for name in given if name != "initiated_by"]
     joined_codes = [f"{name}_code" for name in CODED if name != "initiated"]
     small = coding[[*keys, *joined_codes]].drop_duplicates()
     codes = ibis.memtable(small.rename(columns={name: f"{name}_name" for name in keys}))
     match = [
-        (people[n] if n == "touchpoint" else people[n].fill_null("")) == codes[f"{n}_name"] for n in keys
+        (events[n] if n == "touchpoint" else events[n].fill_null("")) == codes[f"{n}_name"] for n in keys
     ]
-    joined = people.join(codes, match).select(*people.columns, *joined_codes)
+    joined = events.join(codes, match).select(*events.columns, *joined_codes)
     initiators = coding[["initiated_by", "initiated_code"]].drop_duplicates()
     initiators = initiators[initiators["initiated_code"] >= 0]
     initiated = ibis.literal(-1, "int16")
@@ -291,27 +261,6 @@ def _coded(
         initiated = ibis.cases(*branches, else_=-1).cast("int16")
     named = {name: joined[f"{name}_code"] for name in CODED if name != "initiated"}
     return joined.mutate(at=study.engine.micros(joined.ts), initiated=initiated, **named)
-
-
-def _with_person(events: ir.Table, who: ir.Table, wanted: list[str]) -> ir.Table:
-    """Events with person, fold and first.
-
-    One id decides: the customer_id, else the anonymous_id. The same text may be both, so which of the
-    two it is takes part in the match.
-    """
-    names = [name for name in ("customer_id", "anonymous_id") if name in who.columns]
-
-    def own(table: ir.Table) -> tuple[Any, Any]:
-        ids = [table[name].nullif("") for name in names]
-        return (ids[0].notnull() if "customer_id" in names else ibis.literal(False)), ibis.coalesce(*ids)
-
-    known, id_ = own(who)
-    who = who.select("person", "fold", "first", known_=known, id_=id_).distinct()
-    # Only what is wanted: a study's further columns may be called `person` too.
-    events = events.select(*dict.fromkeys([*wanted, *names]))
-    known, id_ = own(events)
-    joined = events.join(who, [id_ == who["id_"], known == who["known_"]])
-    return joined.select(*wanted, "person", "fold", "first")
 
 
 def _passed(coded: ir.Table, carry: tuple[str, ...]) -> ir.Table:
@@ -347,4 +296,4 @@ def _with_sessions(passed: ir.Table, pause: int, carry: tuple[str, ...]) -> ir.T
     )  # fmt: skip
 
 
-__all__ = ["CODED", "END", "FOLDS", "GAP", "Log", "build_log"]
+__all__ = ["CODED", "END", "FOLDS", "GAP", "Log", "build_log", "microseconds"]

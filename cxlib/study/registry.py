@@ -12,7 +12,6 @@ True
 
 from __future__ import annotations
 
-import hashlib
 import os
 import textwrap
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from pathlib import Path
 import platformdirs
 
 from cxlib.errors import DataUnavailable, did_you_mean
+from cxlib.study.fingerprints import sha256_of
 
 REGISTRY = Path(__file__).resolve().parents[2] / "data" / "registry.tsv"
 TIMEOUT = 30.0  # seconds without an answer
@@ -113,7 +113,7 @@ def _from_mirror(entry: DataFile, mirror: Path) -> Path:
 
 def _download(entry: DataFile, progress: bool) -> Path:
     path = where() / entry.name
-    if path.is_file() and _sha256(path) == entry.sha256:
+    if path.is_file() and sha256_of(path) == entry.sha256:
         return path
     import pooch  # only where something is downloaded: it brings a progress bar that warns in notebooks
 
@@ -139,17 +139,12 @@ def _download(entry: DataFile, progress: bool) -> Path:
 
 
 def _check(entry: DataFile, path: Path, advice: str) -> None:
-    size, sha256 = path.stat().st_size, _sha256(path)
+    size, sha256 = path.stat().st_size, sha256_of(path)
     if sha256 != entry.sha256:
         raise DataUnavailable(
             f"{entry.name} is not the file the registry names: expected sha256 {entry.sha256} "
             f"({entry.bytes:,} bytes), found {sha256} ({size:,} bytes). {advice}"
         )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _by_hand(entry: DataFile, path: Path) -> str:

@@ -2,7 +2,7 @@
 
 >>> world = simulate(200, seed=1)
 >>> sorted(world.tables)
-['catalog', 'customers', 'identities', 'orders', 'surveys', 'touchpoints']
+['catalog', 'customers', 'exposures', 'identities', 'orders', 'surveys', 'touchpoints']
 """
 
 from cxlib.world.posterior import posterior

@@ -3,9 +3,9 @@
 import sys
 from pathlib import Path
 
-from cxlib.world import freeze, truth
+from cxlib.world import effects, freeze
 from cxlib.world.world import TRUTH
 
 if __name__ == "__main__":
-    truth.freeze(TRUTH)
+    effects.freeze(TRUTH)
     freeze(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parents[2] / "data" / "demo")

@@ -7,27 +7,32 @@ questions by chat (a bot first), by telephone and in the store. The window is th
 A customer has a *kind* and an *activity* (one positive number) and no other hidden trait. A kind
 bends the common flows between touchpoints; activity sets only how often visits happen. Between
 visits pass days, within a visit minutes. After a visit's last touchpoint comes the next visit, or
-the end of the window. What a customer does next depends on the touchpoint, the kind, the *phase*
-(how many visits since the last purchase) and on whether a friction has just been met.
+the end of the window, or the customer has left for good. What a customer does next depends on the
+touchpoint, the kind, the *phase* (how many visits since the last purchase), on whether a friction has
+just been met, and on what the company tries: that is in `programme`.
 
-Every number below was invented. A world is a company under another set of kinds:
+Every number here, in `kinds` and in `programme` was invented. A world is a company with its own kinds:
 
-- `demo`: the five kinds below.
+- `demo`: the five of `kinds`.
 - `one_kind`: everybody is the average of the five. Activity, journeys, frictions and faults are the demo's.
 - `continuum`: one axis from the researcher to the app native, 41 equally likely positions, no gaps.
+- `broken`: the demo's kinds, where what estimators assume does not hold (`programme.BROKEN`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from cxlib.world import programme
+from cxlib.world.kinds import Kind, kinds_of
+
 Array = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 START = np.datetime64("2025-01-01T00:00:00", "us")
 DAYS = 365  # visits that start within these days are in the window
@@ -83,6 +88,10 @@ TOUCHPOINTS: tuple[Touchpoint, ...] = tuple(
         ("store_parcel_pickup", "store", "retention", "partner", "self_service", 85.0, 0.0, 4.0, 0.1),
         ("call_support", "call", "retention", "owned", "assisted", 620.0, 0.1, 4.0, -0.4),
         ("social_review", "social", "retention", "social", "self_service", 0.0, 0.0, 2.5, 0.2),
+        # These are no part of a visit: each comes by itself (see `trials`).
+        ("email_offer", "email", "retention", "owned", "self_service", 0.4, 1.0, 1.0, 0.0),
+        ("email_unsubscribe", "email", "retention", "owned", "self_service", 0.0, 0.0, 1.0, 0.0),
+        ("app_link_card", "app", "engagement", "owned", "self_service", 0.6, 0.0, 1.0, 0.0),
     ]
 )
 NAMES = tuple(t.name for t in TOUCHPOINTS)
@@ -90,6 +99,8 @@ CODE = {name: i for i, name in enumerate(NAMES)}
 END = len(NAMES)  # the code of "the visit ends here"
 CHANNEL_OF = np.array([CHANNELS.index(t.channel) for t in TOUCHPOINTS])
 CONVERSION = ("web_purchase", "app_purchase", "store_purchase")
+ALONE = ("email_offer", "email_unsubscribe", "app_link_card")
+SERVICE = ("chat_agent", "call_support")  # with a waiting line
 ONLINE_PURCHASE = ("web_purchase", "app_purchase")
 PAGES = ("web_category_page", "web_product_page", "web_cart", "app_home", "app_product_page", "app_cart")
 PRODUCT_PAGES = ("web_product_page", "app_product_page")
@@ -134,6 +145,7 @@ FLOWS: dict[str, dict[str, float]] = {
     "store_parcel_pickup": {"store_visit": 18, "call_support": 5, "social_review": 8, "end": 69},
     "call_support": {"call_support": 12, "chat_agent": 6, "web_product_page": 10, "end": 72},
     "social_review": {"social_post": 14, "web_category_page": 8, "end": 78},
+    **{name: {"end": 1} for name in ALONE},
 }  # fmt: skip
 
 # How a visit begins (weights). The last column is the phase after a purchase on the web or in the app.
@@ -194,7 +206,16 @@ FRICTIONS: tuple[Friction, ...] = (
     Friction("duplicate_call", ("call_sales",), "outcome", "outcome == 'duplicate'", 0.50, 0.50, -1.0),
 )
 SLOW_MS = 3000
-OUTCOMES = ("available", "out_of_stock", "solved", "failed", "repeated_question", "reached", "duplicate")
+OUTCOMES = (
+    "available",
+    "out_of_stock",
+    "solved",
+    "failed",
+    "repeated_question",
+    "reached",
+    "duplicate",
+    "unresolved",
+)
 DEVICES = ("mobile", "desktop")
 LOAD_MS = ((1350.0, 0.62), (900.0, 0.60))  # median and log-sd of a page's load, mobile and desktop
 APP_FASTER = 0.75  # an app screen loads in this share of the time
@@ -204,75 +225,18 @@ REPEATED = 0.45  # of contacts handed on from another place where a question was
 DUPLICATE_DAYS = 30  # a sales call within so many days of the last is a duplicate
 
 
-@dataclass(frozen=True)
-class Kind:
-    """A kind of customer: how it bends what the average customer does."""
-
-    name: str
-    motive: str
-    share: float
-    days: float  # scale of the days between visits, at activity 1
-    channels: tuple[float, ...]  # taste for each of CHANNELS: multiplies flows and entries into it
-    push: tuple[float, float, float, float]  # multiplies flows into the transaction stage, by phase
-    instinctive: tuple[float, float, float, float]  # share of instinctive purchases, by phase
-    basket: tuple[float, float]  # median order in euros: instinctive, considered
-    mobile: float  # share of visits on a mobile device, where there is a choice
-    mood: float  # satisfaction, in standard deviations
-    replies: float  # shift of the log-odds to answer a survey
-    languages: tuple[float, ...]
-    regions: tuple[float, ...]
-    ages: tuple[float, ...]
-    tiers: tuple[float, ...]
-
-
-FIVE: tuple[Kind, ...] = (
-    Kind(
-        "deal_seeker", "price: buys on impulse when the price is right", 0.24, 26,
-        #        search social email web  app  store call chat
-        channels=(2.1, 1.0, 1.6, 1.2, 0.5, 0.5, 0.6, 0.6),
-        push=(1.1, 1.2, 1.3, 0.4), instinctive=(0.90, 0.80, 0.70, 0.8), basket=(24, 140),
-        mobile=0.55, mood=-0.10, replies=-0.2,
-        languages=(0.25, 0.40, 0.28, 0.07), regions=(3, 2.4, 2, 1.4, 1.2), ages=(3, 3, 2.5, 1.5), tiers=(6, 3, 1),
-    ),
-    Kind(
-        "app_native", "convenience: little orders, often, on the phone", 0.22, 21,
-        channels=(0.5, 1.9, 0.7, 0.5, 2.6, 0.6, 0.4, 0.9),
-        push=(1.2, 1.3, 1.3, 0.4), instinctive=(0.85, 0.80, 0.75, 0.8), basket=(32, 120),
-        mobile=0.90, mood=0.45, replies=-0.3,
-        languages=(0.32, 0.30, 0.26, 0.12), regions=(3, 2, 2.4, 1.2, 1.4), ages=(4.5, 3.5, 1.5, 0.5), tiers=(5, 3.5, 1.5),
-    ),
-    Kind(
-        "researcher", "certainty: compares for weeks, then buys the large thing", 0.22, 29,
-        channels=(1.3, 0.5, 0.8, 1.9, 0.4, 0.7, 0.7, 1.2),
-        push=(0.25, 0.6, 1.5, 0.3), instinctive=(0.30, 0.15, 0.10, 0.5), basket=(38, 420),
-        mobile=0.25, mood=0.05, replies=0.2,
-        languages=(0.34, 0.26, 0.26, 0.14), regions=(2.4, 2, 2.4, 1.4, 1.8), ages=(2, 3.5, 3, 1.5), tiers=(5, 3.5, 1.5),
-    ),
-    Kind(
-        "store_regular", "touch: wants to see, feel and be advised", 0.18, 31,
-        channels=(0.6, 0.6, 1.4, 0.6, 0.5, 3.2, 1.0, 0.4),
-        push=(0.7, 1.1, 1.4, 0.5), instinctive=(0.50, 0.35, 0.30, 0.6), basket=(45, 310),
-        mobile=0.45, mood=0.55, replies=0.3,
-        languages=(0.22, 0.38, 0.32, 0.08), regions=(2.6, 2.6, 2, 1.8, 1), ages=(1, 2.5, 3.5, 3), tiers=(4, 3.5, 2.5),
-    ),
-    Kind(
-        "help_seeker", "reassurance: asks before and after every purchase", 0.14, 28,
-        channels=(0.8, 0.7, 0.9, 0.9, 0.7, 0.8, 3.2, 2.8),
-        push=(0.6, 0.8, 1.1, 0.4), instinctive=(0.45, 0.40, 0.35, 0.5), basket=(35, 230),
-        mobile=0.50, mood=-0.60, replies=0.4,
-        languages=(0.27, 0.35, 0.28, 0.10), regions=(2.6, 2.2, 2.2, 1.6, 1.4), ages=(1.5, 2.5, 3, 3), tiers=(5.5, 3, 1.5),
-    ),
-)  # fmt: skip
-
 BASKET_SD = 0.55  # log-sd of an order's value
 MARGIN = {"web": 0.31, "app": 0.33, "store": 0.36}  # mean share of the revenue; sd of an order's: 0.04
-WORLDS = ("demo", "one_kind", "continuum")
-POSITIONS = 41  # on the continuum
+WORLDS = ("demo", "one_kind", "continuum", "broken")
 
 # How customers were won: weights of CHANNELS for the average customer (bent by taste), and the mean cost in cents.
 ACQUIRED = (30, 18, 4, 12, 10, 24, 1, 1)
 ACQUISITION_COST = (640.0, 920.0, 150.0, 310.0, 480.0, 780.0, 1450.0, 520.0)
 REFERRED, CONSENT = 0.06, 0.86  # shares of customers
+# Areas of a region lie from far from a store (-1) to near one (1): the weight of an area, for a kind, is its
+# taste for the store to this power.
+STORE_NEAR = tuple(np.linspace(-1, 1, programme.AREAS_PER_REGION).tolist())
+AREAS = tuple(f"{region} {i + 1:02d}" for region in REGIONS for i in range(programme.AREAS_PER_REGION))
 
 # Surveys: a questionnaire follows some visits, by their last touchpoint: chance, and its first question.
 ASK: dict[str, tuple[float, str]] = {
@@ -315,53 +279,33 @@ JUNK = ("null", "0", "anonymous", "undefined")
 
 @dataclass(frozen=True)
 class Company:
-    """The tables of a world as arrays, ready to draw from. K kinds, 4 phases, 24 touchpoints."""
+    """The tables of a world as arrays, ready to draw from. K kinds, 4 phases, 27 touchpoints."""
 
     world: str
     kinds: tuple[Kind, ...]
     share: Array  # (K,)
-    flow: Array  # (K, 4, 24, 25), rows sum to 1; the last column is the visit's end
-    entry: Array  # (K, 4, 24)
+    flow: Array  # (K, 4, 27, 28), rows sum to 1; the last column is the visit's end
+    entry: Array  # (K, 4, 27)
     days: Array  # (K,)
     instinctive: Array  # (K, 4)
     basket: Array  # (K, 2), log cents: instinctive, considered
     mobile: Array  # (K,)
     mood: Array  # (K,)
     replies: Array  # (K,)
+    leaves: Array  # (K,)
+    boosts: dict[str, Array]  # by experiment: (K, variants)
+    areas: Array  # (K, areas of a region)
     traits: dict[str, tuple[tuple[str, ...], Array]]  # column of `customers`: values, (K, values)
     hours: Array  # (2, 17)
-
-
-def blend(name: str, kinds: Sequence[Kind], weights: Sequence[float]) -> Kind:
-    """The weighted average of kinds, number by number.
-
-    >>> blend("both", FIVE[:2], [1, 1]).days
-    23.5
-    """
-    w = np.asarray(weights, float) / np.sum(weights)
-    values: dict[str, object] = {"name": name, "motive": " and ".join(k.motive.split(":")[0] for k in kinds)}
-    for field in fields(Kind)[2:]:
-        mean = w @ np.array([getattr(k, field.name) for k in kinds], float)
-        values[field.name] = tuple(mean.tolist()) if np.ndim(mean) else float(mean)
-    return Kind(**values)  # type: ignore[arg-type]
-
-
-def kinds_of(world: str) -> tuple[Kind, ...]:
-    """The kinds of a named world."""
-    if world == "demo":
-        return FIVE
-    if world == "one_kind":
-        return (blend("everybody", FIVE, [k.share for k in FIVE]),)
-    ends = (FIVE[2], FIVE[1])
-    return tuple(blend(f"at_{u:.3f}", ends, [1 - u, u]) for u in np.linspace(0, 1, POSITIONS))
+    breaks: programme.Breaks
 
 
 @cache
-def company(world: str) -> Company:
-    """The company under a world's name.
+def company(world: str, fair: bool = False) -> Company:
+    """The company under a world's name; `fair`: without what would bias a randomised comparison.
 
     >>> company("demo").flow.shape
-    (5, 4, 24, 25)
+    (5, 4, 27, 28)
     """
     kinds = kinds_of(world)
     taste = np.array([k.channels for k in kinds])[:, CHANNEL_OF]
@@ -386,6 +330,16 @@ def company(world: str) -> Company:
         "acquisition_channel": (CHANNELS, np.array([k.channels for k in kinds]) * ACQUIRED),
     }
     hours = np.array([HOUR_DIGITAL, HOUR_STAFFED], float)
+    breaks = programme.BROKEN if world == "broken" else programme.Breaks()
+    breaks = breaks.fair() if fair else breaks
+    boosts = {
+        e.name: np.tile(e.boost or (1.0,) * len(e.variants), (len(kinds), 1)) for e in programme.EXPERIMENTS
+    }
+    boosts["home_page"] = np.array([k.home_page for k in kinds])
+    boosts["app_nudge"][:, 1] = breaks.nudge_sells
+    clustered = boosts[programme.CLUSTERED]
+    clustered[:, 0] += breaks.spill_over * (clustered[:, 1:].mean(1) - 1)
+    areas = np.array([k.channels[CHANNELS.index("store")] for k in kinds])[:, None] ** np.array(STORE_NEAR)
     share = np.array([k.share for k in kinds])
     return Company(
         world=world,
@@ -399,6 +353,10 @@ def company(world: str) -> Company:
         mobile=np.array([k.mobile for k in kinds]),
         mood=np.array([k.mood for k in kinds]),
         replies=np.array([k.replies for k in kinds]),
+        leaves=np.array([k.leaves for k in kinds]),
+        boosts=boosts,
+        areas=areas / areas.sum(-1, keepdims=True),
         traits={c: (v, p / p.sum(-1, keepdims=True)) for c, (v, p) in traits.items()},
         hours=hours / hours.sum(-1, keepdims=True),
+        breaks=breaks,
     )

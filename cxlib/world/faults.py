@@ -10,11 +10,13 @@ import pandas as pd
 
 from cxlib.world import company as c
 from cxlib.world import tables
-from cxlib.world.draw import BOUGHT, DAY, Ints, Log
+from cxlib.world.company import Ints
+from cxlib.world.draw import BOUGHT, Log
+from cxlib.world.programme import DAY
 
 HOUR = 3600
 _CHANNEL = {name: i for i, name in enumerate(c.CHANNELS)}
-CART = BOUGHT | np.isin(c.NAMES, ("web_cart", "app_cart"))
+CART = BOUGHT | np.isin(c.NAMES, ("web_cart", "app_cart", "app_link_card"))
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ def devices(log: Log, customers: int, rng: np.random.Generator) -> Devices:
 def signed_in(log: Log, on: Devices, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
     """Whether the company knows who it is: by e-mail, telephone and in the store; else from sign-in on.
 
-    A device signs in at its first cart, by a link in an e-mail, by chance, or was signed in from the start.
+    A device signs in at its first cart or linked card, by a link in an e-mail, by chance, or was signed in from the start.
     """
     n = len(log.at)
     has = on.event >= 0
@@ -165,6 +167,7 @@ def _bot_rows(bots: dict[str, Ints]) -> pd.DataFrame:
             "initiated_by": tables.text(np.zeros(n), ["customer"]),
             "device": tables.text(np.ones(n), c.DEVICES),
             "load_ms": pd.array(bots["load_ms"], dtype="Int64"),
+            "queue_min": tables.minutes(none),
             "outcome": tables.text(np.where(product, 0, -1), c.OUTCOMES),
             "order_id": tables.text(none, [""]),
             "value": pd.array([pd.NA] * n, dtype="Int64"),

@@ -11,8 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cxlib.world import company as c
-from cxlib.world import phrases
-from cxlib.world.draw import Answers, Ints, Log, Orders, People
+from cxlib.world import phrases, programme
+from cxlib.world.company import Ints
+from cxlib.world.draw import Log, Orders
+from cxlib.world.feedback import Answers
+from cxlib.world.people import People
+from cxlib.world.programme import DAY
+from cxlib.world.trials import Treated, lost_row_chance
 
 TEXT = pa.string()
 
@@ -54,24 +59,55 @@ def catalog() -> pd.DataFrame:
 def customers(firm: c.Company, who: People, log: Log, first: int, rng: np.random.Generator) -> pd.DataFrame:
     """All known customers. A new customer is first seen at the first touchpoint."""
     n = len(who.kind)
-    seen = who.joined * 86_400 + rng.integers(6 * 3600, 23 * 3600, n)
+    seen = who.joined * DAY + rng.integers(6 * 3600, 23 * 3600, n)
     starts = np.flatnonzero(np.append(True, log.person[1:] != log.person[:-1])[: len(log.person)])
     new = starts[who.joined[log.person[starts]] >= 0]
     seen[log.person[new]] = log.at[new]
     cost = np.array(c.ACQUISITION_COST)[who.traits["acquisition_channel"]]
     cost = cost * np.exp(0.3 * rng.standard_normal(n))
-    referred = rng.random(n) < c.REFERRED
-    friend = np.where(referred & (np.arange(n) > 0), first + rng.integers(0, np.maximum(np.arange(n), 1)), -1)
+    friend = np.where(who.referred, first + rng.integers(0, np.maximum(np.arange(n), 1)), -1)
     frame = {
         "customer_id": numbered("c", first + np.arange(n)),
         "first_seen": time(seen),
         "acquisition_cost": cost.round(1),
         "currency": text(np.zeros(n), [c.CURRENCY]),
         "referred_by": numbered("c", friend),
-        "consent": rng.random(n) < c.CONSENT,
+        "consent": who.consent,
     }
     traits = {name: text(who.traits[name], values) for name, (values, _) in firm.traits.items()}
-    return pd.DataFrame(frame | traits)
+    return pd.DataFrame(frame | traits | {"area": text(who.area, c.AREAS)})
+
+
+def exposures(who: People, treated: Treated, first: int, rng: np.random.Generator) -> pd.DataFrame:
+    """One row an assignment, by time and customer: rows of `new_search` lost, second variants of `home_page`."""
+    parts = []
+    for e in programme.EXPERIMENTS:
+        variant = treated.variant[e.name]
+        person = np.flatnonzero(variant >= 0)
+        lost = (e.name == programme.LOSES_ROWS) & (variant[person] == 1)
+        person = person[~(lost & (rng.random(len(person)) < lost_row_chance(who.activity[person])))]
+        met, days = variant[person], np.full(len(person), e.start)
+        if e.name == "home_page":
+            again = rng.random(len(person)) < programme.MET_TWO
+            other = (met + rng.integers(1, len(e.variants), len(met))) % len(e.variants)
+            later = e.start + rng.integers(1, 1 + programme.MET_LATER_DAYS, len(met))
+            person = np.concatenate([person, person[again]])
+            met, days = np.concatenate([met, other[again]]), np.concatenate([days, later[again]])
+        frame = pd.DataFrame(
+            {
+                "experiment": text(np.zeros(len(person)), [e.name]),
+                "variant": text(met, e.variants),
+                "customer_id": numbered("c", first + person),
+                "ts": time(days * DAY),
+                "propensity": 1 / len(e.variants),
+                "cluster": text(
+                    who.area[person] if e.name == programme.CLUSTERED else person * 0 - 1, c.AREAS
+                ),
+                "stratum": text(who.traits["region"][person], c.REGIONS),
+            }
+        )
+        parts.append(frame)
+    return pd.concat(parts).sort_values(["ts", "experiment", "customer_id"], ignore_index=True)
 
 
 def touchpoints(
@@ -92,6 +128,7 @@ def touchpoints(
         "initiated_by": text(log.brand.astype(int), ("customer", "brand")),
         "device": text(log.device, c.DEVICES),
         "load_ms": _whole(log.load_ms, log.load_ms < 0),
+        "queue_min": minutes(log.queue),
         "outcome": text(log.outcome, c.OUTCOMES),
         "order_id": numbered("o", order),
         "value": _whole(value, nothing),
@@ -101,6 +138,11 @@ def touchpoints(
 
 def _whole(values: Ints, missing: npt.NDArray[np.bool_]) -> pd.Series:
     return pd.Series(pd.arrays.IntegerArray(values.astype(np.int64), missing))
+
+
+def minutes(tenths: Ints) -> pd.Series:
+    """Minutes from tenths; below 0 is null."""
+    return pd.Series(np.where(tenths < 0, np.nan, tenths / 10))
 
 
 def orders(log: Log, bought: Orders, first: int, order_number: Ints) -> pd.DataFrame:

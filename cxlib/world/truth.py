@@ -6,15 +6,14 @@ Counts of parts add up, so 250,000 customers (50 times the demo) are counted par
 
 from __future__ import annotations
 
-from collections import Counter
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 
 from cxlib.world import company as c
-from cxlib.world import draw
-from cxlib.world.draw import Answers, Array, Log
+from cxlib.world.company import Array, Ints
+from cxlib.world.year import Change, Year, draw_year
 
 STEPS = 10
 END_NAME = "(end)"
@@ -34,8 +33,9 @@ N = len(c.CHANNELS)
 DIRECT_STATE, START_STATE, WON, NULL = N, N + 1, N + 2, N + 3
 
 
-def counts(log: Log, answers: Answers) -> dict[str, Array]:
+def counts(year: Year) -> dict[str, Array]:
     """Additive counts of one part: the numerators and denominators of every result."""
+    log, answers = year.log, year.answers
     tp, channel = log.touchpoint, c.CHANNEL_OF[log.touchpoint]
     follows = np.append(log.person[1:] == log.person[:-1], False)[: len(tp)]  # the person has a next event
     first = np.append(True, ~follows[:-1])[: len(tp)]
@@ -57,11 +57,11 @@ def counts(log: Log, answers: Answers) -> dict[str, Array]:
     }
 
 
-def _table(row: draw.Ints, column: draw.Ints, shape: tuple[int, int]) -> Array:
+def _table(row: Ints, column: Ints, shape: tuple[int, int]) -> Array:
     return np.bincount(row * shape[1] + column, minlength=shape[0] * shape[1]).reshape(shape).astype(float)
 
 
-def _funnel(person: draw.Ints, stage: draw.Ints, persons: int) -> Array:
+def _funnel(person: Ints, stage: Ints, persons: int) -> Array:
     """Persons who reach each stage after the earliest match of the one before."""
     reached = np.full(persons, -1)  # event of the earliest match so far
     alive = np.ones(persons, bool)
@@ -77,7 +77,7 @@ def _funnel(person: draw.Ints, stage: draw.Ints, persons: int) -> Array:
     return np.array(totals)
 
 
-def _chain(channel: draw.Ints, bought: np.ndarray, first: np.ndarray, last: np.ndarray) -> Array:
+def _chain(channel: Ints, bought: np.ndarray, first: np.ndarray, last: np.ndarray) -> Array:
     """Steps between the states of the attribution chain: (12, 12)."""
     begins = first | np.append(False, bought[:-1])[: len(first)]  # of a path
     source = np.where(begins, START_STATE, np.append(0, channel[:-1])[: len(first)])
@@ -131,22 +131,25 @@ def results(total: dict[str, Array]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["result", *keys, "truth"]).astype({"step": "Int64"})
 
 
-def compute(world: str, customers: int = 250_000, seed: int = 1, chunk: int = 25_000) -> pd.DataFrame:
-    """The truth of a named world by counting a large clean one in which everybody answers."""
-    firm = c.company(world)
-    total: Counter[str] = Counter()
+def total(
+    count: Callable[[Year], dict[str, Array]],
+    firm: c.Company,
+    customers: int,
+    seed: int,
+    everybody: bool = False,
+    change: Change | None = None,
+    chunk: int = 25_000,
+) -> dict[str, Array]:
+    """Additive counts of a large clean world, drawn part by part."""
+    totals: dict[str, Array] = {}
     for part in range(-(-customers // chunk)):
         rng = np.random.default_rng([seed, part])
-        who = draw.people(firm, min(chunk, customers - part * chunk), rng)
-        log = draw.journeys(firm, who, rng)
-        for name, value in counts(log, draw.surveys(firm, who, log, True, rng)).items():
-            total[name] = total[name] + value  # type: ignore[assignment]
-    return results(dict(total))  # type: ignore[arg-type]
+        year = draw_year(firm, min(chunk, customers - part * chunk), [rng] * 5, rng, everybody, change)
+        for name, value in count(year).items():
+            totals[name] = totals.get(name, 0.0) + value
+    return totals
 
 
-def freeze(folder: str | Path, customers: int = 250_000) -> None:
-    """Compute and keep the truth of every world: `<folder>/<world>.parquet`."""
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    for world in c.WORLDS:
-        frame = compute(world, customers)
-        frame.to_parquet(Path(folder) / f"{world}.parquet", compression="zstd", index=False)
+def compute(world: str, customers: int = 250_000, seed: int = 1) -> pd.DataFrame:
+    """The truth of a named world by counting a large clean one in which everybody answers."""
+    return results(total(counts, c.company(world), customers, seed, everybody=True))

@@ -18,15 +18,19 @@ import yaml
 
 from cxlib.errors import CxLookupError, CxValueError, did_you_mean
 from cxlib.world import company as c
-from cxlib.world import draw, faults, tables
-from cxlib.world.truth import KEYS
+from cxlib.world import effects, faults, tables, trials
+from cxlib.world import truth as walk
+from cxlib.world.programme import DAY
+from cxlib.world.year import draw_year
 
 Tables = dict[str, pd.DataFrame]
 TRUTH = Path(__file__).parent / "truth"
+KEYS: dict[str, tuple[str, ...]] = walk.KEYS | effects.KEYS
 TITLES = {
     "demo": "Alba Home: a simulated company with planted truth",
     "one_kind": "Alba Home, if there were one kind of customer",
     "continuum": "Alba Home, if customers varied along one axis",
+    "broken": "Alba Home, where what estimators assume does not hold",
 }
 
 
@@ -36,7 +40,8 @@ class World:
 
     tables: the study, as the company would see it.
     clean: the same without faults, the true customer on every row.
-    who: customer_id, kind, position (of the kind among all, 0 to 1: the continuum's axis), activity.
+    who: customer_id, kind, position (of the kind among all, 0 to 1: the continuum's axis), activity,
+    left (for good, when; empty: still a customer at the end).
     planted: frames of what was laid in: `frictions` and their effects, `comments` by response, and with
     faults `events`: the true customer, the clean event and the fault of every row of the log.
     """
@@ -110,24 +115,24 @@ def _part(
 ) -> World:
     """Customers numbered from `first`; each concern has a stream of its own: none disturbs another."""
     firm = c.company(world)
-    seeds = np.random.SeedSequence([abs(seed), int(seed < 0), part]).spawn(7)
+    seeds = np.random.SeedSequence([abs(seed), int(seed < 0), part]).spawn(9)
     streams = [np.random.default_rng(s) for s in seeds]
-    who = draw.people(firm, customers, streams[0])
-    log = draw.journeys(firm, who, streams[1])
-    bought = draw.orders(firm, who, log, streams[2])
-    answers = draw.surveys(firm, who, log, respond == "all", streams[3])
+    areas = np.random.default_rng([abs(seed), int(seed < 0)])  # the same in all parts
+    year = draw_year(firm, customers, [streams[i] for i in (0, 7, 1, 2, 3)], areas, respond == "all")
+    who, log, bought = year.who, year.log, year.bought
+    survey_frame, comments = tables.surveys(who, log, year.answers, first, 100 * first, streams[4])
 
     in_time = np.argsort(log.at, kind="stable")
     event_id = np.empty(len(in_time), np.int64)
     event_id[in_time] = 1000 * first + np.arange(len(in_time))
     order_number = 100 * first + np.argsort(np.argsort(log.at[bought.event], kind="stable"), kind="stable")
     columns = tables.touchpoints(log, bought, first, event_id, order_number)
-    survey_frame, comments = tables.surveys(who, log, answers, first, 100 * first, streams[4])
     rest: Tables = {
         "catalog": tables.catalog(),
         "customers": tables.customers(firm, who, log, first, streams[6]),
         "surveys": survey_frame,
         "orders": tables.orders(log, bought, first, order_number),
+        "exposures": tables.exposures(who, year.treated, first, streams[8]),
     }
     clean_log = pd.DataFrame(columns).iloc[in_time].reset_index(drop=True)
     frictions = pd.DataFrame(c.FRICTIONS).explode("touchpoints", ignore_index=True)
@@ -141,6 +146,7 @@ def _part(
         kind=tables.text(who.kind, [k.name for k in firm.kinds]),
         position=who.kind / max(len(firm.kinds) - 1, 1),
         activity=who.activity,
+        left=tables.time(np.minimum(year.gone, 2 * c.DAYS * DAY)).where(year.gone < trials.NEVER),
     )
     return World(
         name=world,

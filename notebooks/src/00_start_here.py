@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Where do I start?
 #
-# This collection takes you from raw customer touchpoints to a revenue decision: who your customers are, how they travel, where it hurts, what to show to whom, and what a better experience is worth. This page checks your machine, shows what is in the study that is open, and says where to go next.
+# This collection takes you from raw customer touchpoints to a revenue decision: who your customers are, how they travel, where it hurts, what to show to whom, and what a better experience is worth. Five chapters, each with a question for a title, and one page that puts what they found together for whoever decides. This page checks your machine, shows what is in the study that is open, and says where to go next.
 #
 # | | |
 # |---|---|
@@ -60,12 +60,17 @@ cx.collection.columns("touchpoints")
 # %% [markdown]
 # ## Which way now?
 #
-# | If you want to know | open |
-# |---|---|
-# | what we know of our customers, and how they feel | `01_data_collection` |
-# | how they travel, where it hurts, which channels earn their keep | `03_journey_templates` |
+# The chapters build on each other, and each can be read alone. What a study has no tables for is left out of its report, and named there.
 #
-# The chapters on personas, experiments and revenue are being built; they are not in this version.
+# | If you want to know | open | which needs |
+# |---|---|---|
+# | what we know of our customers, and how they feel | `01_data_collection` | `touchpoints`, `surveys` |
+# | which kinds of customers there are, and whether they are real | `02_persona_clustering` | `touchpoints` |
+# | how they travel, where it hurts, which channels earn their keep | `03_journey_templates` | `touchpoints` |
+# | what to show to whom, and whether it worked | `04_personalization_experiments` | `exposures` |
+# | what a better experience is worth, how sure we are, what next | `05_revenue_impact` | `orders` |
+#
+# In a hurry? `cx report` puts the summaries of all chapters on one page, with what to do next and what concerns marketing, product, service and finance. Start there, and come here for the why.
 
 # %% [markdown]
 # ## Does everything work here?
@@ -78,4 +83,4 @@ assert pandas.__version__ >= "3", "this collection needs pandas 3: run `make set
 assert ibis.__version__.startswith("12."), "this collection needs ibis 12: run `make setup`"
 
 # %% [markdown]
-# **Keypoints.** A study is a folder of tables that keep a contract. `cx check` says what is wrong with it, `cx report` runs the walk on it. Sections whose tables are missing are left out, and said to be.
+# **Keypoints.** A study is a folder of tables that keep a contract. `cx check` says what is wrong with it, `cx report` runs the walk on it and puts its findings on one page. Sections whose tables are missing are left out, and said to be.

@@ -45,7 +45,7 @@ checks
 quality = cx.collection.quality(study)
 cx.collection.plots.volume_lines(quality)
 
-# %% tags=["claim", "checked"]
+# %% tags=["claim", "checked", "marketing"]
 quality.volume.claim()
 
 # %% tags=["checked"]
@@ -100,7 +100,7 @@ asked = cx.collection.asked(study)
 scores = cx.collection.scores(study, asked[0])
 cx.collection.plots.score_dots(scores)
 
-# %% tags=["claim", "checked"]
+# %% tags=["claim", "checked", "product", "service"]
 scores.claim()
 
 # %% tags=["checked"]
@@ -121,7 +121,7 @@ question = "csat" if "csat" in asked else asked[0]
 stars = cx.collection.stars(study, question)
 cx.collection.plots.stars_bar(stars)
 
-# %% tags=["claim", "checked"]
+# %% tags=["claim", "checked", "service"]
 stars.claim()
 
 # %% [markdown]
@@ -138,7 +138,7 @@ stars.claim()
 responders = cx.collection.responders(study)
 cx.collection.plots.response_dots(responders)
 
-# %% tags=["claim", "checked"]
+# %% tags=["claim", "checked", "marketing"]
 responders.claim()
 
 # %% [markdown]

@@ -7,8 +7,8 @@
 # |---|---|
 # | **Reading time** | 30 minutes, exercises 20 more |
 # | **You need** | a study with `touchpoints`; stages and channels from its `catalog` |
-# | **Before this** | `01_data_collection`: is the data good enough to count on? |
-# | **After this** | a chapter on experiments: what to change, and for whom (not in this version) |
+# | **Before this** | `02_persona_clustering`: which kinds of customers are there? |
+# | **After this** | `04_personalization_experiments`: what to change, and for whom |
 
 # %% tags=["parameters"]
 STUDY = "demo"
@@ -33,7 +33,7 @@ cx.journeys.summary(study)
 funnel = cx.journeys.funnel(study)
 cx.journeys.plots.funnel(funnel)
 
-# %% tags=["claim", "checked"]
+# %% tags=["claim", "checked", "marketing", "product"]
 funnel.claim()
 
 # %% tags=["checked"]
@@ -53,7 +53,7 @@ funnel
 steps = cx.journeys.steps(study, n=10)
 cx.journeys.plots.steps(steps)
 
-# %% tags=["claim", "checked"]
+# %% tags=["claim", "checked", "marketing"]
 steps.claim()
 
 # %%
@@ -73,7 +73,7 @@ steps
 transitions = cx.journeys.transitions(study)
 cx.journeys.plots.moves(transitions, "What follows what (% of what follows)")
 
-# %% tags=["claim", "checked"]
+# %% tags=["claim", "checked", "product"]
 transitions.claim()
 
 # %%
@@ -93,7 +93,7 @@ transitions
 drop_off = cx.journeys.drop_off(study)
 cx.journeys.plots.drop_off(drop_off, cx.journeys.purchases(study))
 
-# %% tags=["claim", "checked"]
+# %% tags=["claim", "checked", "product"]
 drop_off.claim()
 
 # %%
@@ -113,7 +113,7 @@ drop_off
 switches = cx.journeys.switches(study)
 cx.journeys.plots.moves(switches, "Which channel comes next (% of next contacts)")
 
-# %% tags=["claim", "checked"]
+# %% tags=["claim", "checked", "service"]
 switches.claim()
 
 # %%
@@ -134,7 +134,7 @@ chain = cx.journeys.markov(study)
 split = cx.journeys.shapley(study)
 cx.journeys.plots.attribution(chain, split)
 
-# %% tags=["claim", "checked"]
+# %% tags=["claim", "checked", "marketing", "finance"]
 chain.claim()
 
 # %% tags=["checked"]
@@ -144,6 +144,53 @@ chain
 # > **Read this:** where the two rules agree within their intervals the picture is at least not an accident of the rule. Where they disagree, the data cannot settle it.
 #
 # > **How this misleads:** neither is causal. A channel that is shown to people who were about to buy anyway gets the credit for it. The honest use is to choose what to *test*, never what to cut.
+
+# %% [markdown]
+# ## What does each persona's journey look like?
+#
+# A journey map puts a whole journey on one wall. A column is a stage. From the top: who is met there, what they meet (in the order in which it is typically first met), how it feels, who never comes further, where visits end, what hurts, and whose the contacts are. The personas are those of the chapter before; a customer counts in each with the probability of belonging to it.
+
+# %%
+personas = cx.personas.memberships(study)
+maps = cx.journeys.journey_map(study, personas, from_log=True)
+cx.journeys.map_plot.journey_map(maps)
+
+# %% tags=["claim", "checked", "marketing"]
+maps.claim()
+
+# %% [markdown]
+# The persona whose contacts are least like everybody's, and as a table beside everybody:
+
+# %%
+cx.journeys.map_plot.journey_map(maps, maps.most_unlike)
+
+# %% tags=["checked"]
+maps.of("(all)", maps.most_unlike)
+
+# %% [markdown]
+# > **Read this:** the dark marks are everybody. A bar that ends far from its mark is what sets this persona apart: design for that, and leave the rest as it is for all. Read the feeling together with what hurts below it.
+#
+# > **How this misleads:** a rare touchpoint is met late because it is rare. Feeling is that of those who answered, often asked at one kind of moment only. A visit that ends may have ended well, after a purchase above all. And a map describes what these customers met, not what they would do if they met something else.
+
+# %% [markdown]
+# ## Where does it hurt?
+#
+# A pain point is a touchpoint under a condition that was observed: an outcome, or a page that took more than three seconds. Visits that end there are compared with those that end at the same touchpoint without the condition; the difference must stand out among all conditions tried (at most one in twenty of those named is expected to be chance). They are ranked by how many customers met it times the difference.
+
+# %%
+pains = cx.journeys.pain_points(study)
+cx.journeys.map_plot.pain_points(pains)
+
+# %% tags=["claim", "checked", "service", "product"]
+pains.claim()
+
+# %% tags=["checked"]
+pains
+
+# %% [markdown]
+# > **Read this:** begin at the top: that is where a repair has the most customers to keep. `burden` is customers times the difference, a common measure for things as unlike as a slow page and a bot that fails.
+#
+# > **How this misleads:** the condition was not drawn by lot. Whoever is on a slow telephone in a train may have left anyway, and an outcome that *ends* a matter well ends visits too. What is not recorded cannot hurt here. Repair the first, and test it: the next chapter says how.
 
 # %% [markdown] tags=["needs-truth"]
 # ## Did we find what was planted?
@@ -162,13 +209,15 @@ board.claim()
 board
 
 # %% [markdown]
+# The maps are not scored by kind: a persona that was found has no name of a kind that was planted, and to match them by the very numbers to be scored would be circular.
+#
 # > **Read this:** on clean logs the same intervals hold the truth 19 times in 20 (the proof page shows it). What is missing here is the price of imperfect data, above all of visitors who were never recognised: their journeys are cut in two, and the funnel looks leakier than it is.
 
 # %% [markdown]
 # ## What can this not tell?
 #
 # - **Why.** Counts on a log say where, when and how often. The reasons are in what customers say, and in experiments.
-# - **Who.** All customers are pooled here. A template that fits the average may fit nobody; personas come first.
+# - **Who.** All but the journey maps pool all customers. What fits the average may fit nobody, and a persona is a probability, never a fact about a person.
 # - **Unrecognised people.** A person with two ids is two persons.
 #
 # ### Try it yourself
@@ -189,9 +238,14 @@ assert abs(steps.matrix().sum(axis=1) - 1).max() < 1e-9
 assert funnel.table()["estimate"].is_monotonic_decreasing
 assert switches.total.sum() <= transitions.total.sum()
 
+# %%
+met = maps.table().query("measure == 'touchpoint'").groupby(["persona", "stage"])["estimate"].sum()
+assert abs(met - 1).max() < 1e-6
+assert (pains.table()["low"] <= pains.table()["high"]).all()
+
 # %% tags=["needs-conversion"]
 assert abs(chain.table()["estimate"].sum() - chain.conversions) < 1e-6
 assert abs(split.table()["estimate"].sum() - split.conversions) < 1e-6
 
 # %% [markdown]
-# **Keypoints.** Count people, in order, with an interval that knows they return. Look for losses where many customers are, not where a rate is extreme. Treat attribution as a list of things to test.
+# **Keypoints.** Count people, in order, with an interval that knows they return. Look for losses where many customers are, not where a rate is extreme. Treat attribution, and pain points, as lists of things to test. Draw a map for each persona, and design where it leaves everybody's.

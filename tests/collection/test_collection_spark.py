@@ -10,7 +10,7 @@ import pytest
 
 import cxlib as cx
 from cxlib.collection import promises, quality, responders, scores, stars
-from cxlib.study.study import DEMO
+from cxlib.study.opening import DEMO
 
 pytestmark = pytest.mark.spark
 

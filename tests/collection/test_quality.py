@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import numpy as np
 import pandas as pd
@@ -278,10 +279,34 @@ def test_a_score_that_few_customers_gave_is_neither_said_nor_drawn():
     )
     result = stars(cx.open_study({"surveys": frame}))
     assert result.table()["count"].tolist() == [1, 0, 0, 40, 59]
-    for text in (result.claim(), plots.stars_bar(result).alt):
-        assert "40.0" in text
-        assert "1.0 %" not in text
-        assert "1: 1.0" not in text
+    for text in (result.claim(), plots.stars_bar(result).alt, result._repr_mimebundle_()["text/html"]):
+        assert "59.0" in text
+        assert not re.search(r"\b1\.0[\s\u00a0]%", text)
+        # The shares sum to 1: beside 59 %, a 40 % would say that 1 % is left.
+        assert "40.0" not in text
+
+
+def test_a_scale_of_a_hundred_steps_is_shown_in_bands():
+    score = np.r_[np.repeat([0.0, 9.0, 10.0, 55.0, 99.0, 100.0], 20)]
+    frame = pd.DataFrame(
+        {
+            "response_id": range(120),
+            "customer_id": [f"c{i}" for i in range(120)],
+            "ts": pd.Timestamp("2026-01-01"),
+            "question": "csat",
+            "score": score,
+            "scale_min": 0.0,
+            "scale_max": 100.0,
+        }
+    )
+    result = stars(cx.open_study({"surveys": frame}))
+    table = result.table().set_index("score")
+    assert list(table.index) == [f"{low} to {low + 9 + (low == 90)}" for low in range(0, 100, 10)]
+    found = table.loc[table["count"] > 0, "count"]
+    assert found.to_dict() == {"0 to 9": 40, "10 to 19": 20, "50 to 59": 20, "90 to 100": 40}
+    assert table["estimate"].sum() == pytest.approx(1)
+    assert "90 to 100: 33.3" in result.claim()
+    assert "90 to 100: 33.3" in plots.stars_bar(result).alt
 
 
 # --- days, persons -----------------------------------------------------------------------------

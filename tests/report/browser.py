@@ -6,7 +6,7 @@
         page.axe(AXE)        # accessibility violations
         page.screenshot(Path("index.png"))
 
-Run as a script it takes pictures: `python -m tests.report.browser PAGE FOLDER`.
+Run as a script it takes pictures: `python -m tests.report.browser PAGE FOLDER`, or `PAGE x.png`.
 """
 
 from __future__ import annotations
@@ -163,9 +163,9 @@ class Page:
         hits = ((rule["id"], node) for rule in found for node in rule["nodes"])
         return [f"{rule}: {node['target']} {node['failureSummary']}" for rule, node in hits]
 
-    def screenshot(self, png: Path) -> None:
-        """The whole page as a picture."""
-        picture = self.call("Page.captureScreenshot", captureBeyondViewport=True)
+    def screenshot(self, png: Path, whole: bool = True) -> None:
+        """The whole page as a picture, or its first screen."""
+        picture = self.call("Page.captureScreenshot", captureBeyondViewport=whole)
         png.write_bytes(base64.b64decode(picture["data"]))
 
     def pdf(self, path: Path) -> None:
@@ -180,9 +180,14 @@ def screenshot(path: Path, png: Path, dark: bool = False, width: int = 1200) -> 
         browser.open(path, dark=dark, width=width).screenshot(png)
 
 
-def main(page: str, folder: str) -> None:
-    """Pictures of a page in light, in dark, on a phone and on paper, and the PDF it prints."""
-    source, out = Path(page), Path(folder)
+def main(page: str, where: str) -> None:
+    """Pictures of a page in light, in dark, on a phone and on paper, and the PDF it prints, in a folder;
+    or where a `.png` is named, a picture of its first screen."""
+    source, out = Path(page), Path(where)
+    if out.suffix == ".png":
+        with Browser() as browser:
+            browser.open(source, width=1100).screenshot(out, whole=False)
+        return
     out.mkdir(parents=True, exist_ok=True)
     with Browser() as browser:
         looks: dict[str, dict[str, Any]] = {

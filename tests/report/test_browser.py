@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -88,6 +89,28 @@ def test_a_page_of_the_fixture_asks_nothing_and_is_accessible(
     look(chrome, fixture_report / f"{name}.html", axe, dark)
 
 
+def test_the_fixtures_index_has_every_part_of_the_story_and_every_link_leads_somewhere(
+    chrome: browser.Browser, fixture_report: Path
+) -> None:
+    page = chrome.open(fixture_report / "index.html", width=390)
+    parts = (
+        ".headline",
+        ".step.absent",
+        ".step.next li",
+        "#product",
+        "#service",
+        "#data",
+        "#about",
+        ".range",
+    )
+    assert [part for part in parts if not page.run(f"!!document.querySelector('{part}')")] == []
+    assert page.run("document.documentElement.scrollWidth <= innerWidth")
+    for link in page.run("[...document.querySelectorAll('main a')].map(a => a.getAttribute('href'))"):
+        file, _, anchor = link.partition("#")
+        written = (fixture_report / (file or "index.html")).read_text("utf-8")
+        assert not anchor or f'id="{anchor}"' in written, link
+
+
 def test_the_fixtures_chapter_has_contents_tables_and_fits_a_phone(
     chrome: browser.Browser, fixture_report: Path
 ) -> None:
@@ -107,6 +130,34 @@ def test_a_chapter_of_the_demo_has_contents_tables_and_fits_a_phone(
     chrome: browser.Browser, demo_report: Path, name: str
 ) -> None:
     look_into(chrome, demo_report / f"{name}.html")
+
+
+def test_a_director_reads_the_demos_summaries_on_two_screens_and_prints_few_sheets(
+    chrome: browser.Browser, demo_report: Path, tmp_path: Path
+) -> None:
+    page = chrome.open(demo_report / "index.html", width=1100)
+    assert page.run("document.querySelector('.walk').getBoundingClientRect().bottom") <= 2 * 1000
+    page.pdf(tmp_path / "index.pdf")
+    assert len(re.findall(rb"/Type\s*/Page\b", (tmp_path / "index.pdf").read_bytes())) <= 3
+
+
+@pytest.fixture(scope="module")
+def olist_report(tmp_path_factory: pytest.TempPathFactory, mirror: Path) -> Path:
+    """A report on real data: a hundred thousand orders of a marketplace."""
+    out = tmp_path_factory.mktemp("olist")
+    command = [sys.executable, "-m", "cxlib", "report", "olist", "--out", str(out)]
+    environment = {key: value for key, value in os.environ.items() if key != "MPLBACKEND"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+@SCHEMES
+def test_the_pages_of_a_real_study_ask_nothing_and_are_accessible(
+    chrome: browser.Browser, axe: Path, olist_report: Path, dark: bool
+) -> None:
+    for path in sorted(olist_report.glob("*.html")):
+        look(chrome, path, axe, dark)
 
 
 @pytest.mark.parametrize(

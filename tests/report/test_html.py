@@ -13,7 +13,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from cxlib.errors import CxValueError
-from cxlib.report import About, html
+from cxlib.report import About, html, overview
 from cxlib.report.cells import LeftOut
 from cxlib.report.text import Cleaner, Contents, markdown
 from cxlib.results import Claim, show
@@ -114,7 +114,7 @@ def test_a_picture_from_elsewhere_is_refused() -> None:
 def test_nothing_on_a_page_or_the_index_loads_from_anywhere() -> None:
     cells = [text("## See\n[a site](https://example.org)"), code("x", figure("A line"))]
     made = page(*cells)
-    for written in (made.html, html.index([made], ABOUT)):
+    for written in (made.html, overview.index([made], ABOUT)):
         assert re.findall(r'(?:src|srcset|poster|data)="(?!data:)', written) == []
         assert re.findall(r'<link[^>]*href="(?!data:)', written) == []
         assert "url(" not in written
@@ -143,7 +143,7 @@ def test_the_summary_stands_on_top_and_on_the_index_and_its_heading_nowhere() ->
     assert made.html.index("Buy <em>less</em>") < made.html.index('id="first"')
     assert made.html.count("Buy <em>less</em>") == 1
     assert "In five lines" not in made.html
-    assert "Buy <em>less</em>" in html.index([made], ABOUT)
+    assert "Buy <em>less</em>" in overview.index([made], ABOUT)
 
 
 def test_code_is_folded_below_its_outputs_and_absent_from_a_brief() -> None:
@@ -218,7 +218,7 @@ def test_headings_in_many_scripts_get_ids() -> None:
 
 def test_what_was_left_out_and_the_licence_are_said_on_page_and_index() -> None:
     made = page(left_out=[LeftOut("Who answered?", ("surveys",))])
-    for written in (made.html, html.index([made], ABOUT)):
+    for written in (made.html, overview.index([made], ABOUT)):
         assert "Who answered? (needs the table surveys)" in written
         assert "CC0 &amp; free" in written
         assert "A tiny study &lt;of&gt; few" in written
@@ -229,7 +229,7 @@ def test_a_page_without_summary_figures_or_sections_is_still_a_page() -> None:
     made = html.page("notes", new_notebook(cells=[code("1")]), ABOUT)
     assert made.title == "notes"
     assert "</html>" in made.html
-    assert 'class="plain"' in html.index([made], ABOUT)
+    assert 'class="step plain"' in overview.index([made], ABOUT)
 
 
 def test_a_figure_as_matplotlib_displays_it_is_accepted() -> None:
@@ -266,6 +266,10 @@ def test_a_number_stays_with_its_unit_and_is_found_by_a_search(space: str) -> No
     assert "<td>97.0 %</td>" in Cleaner(
         f"<table><tr><td>97.0{space}%</td><td>a</td></tr></table>"
     ).html.replace(' class="number"', "")
+
+
+def test_a_date_is_not_broken_over_lines() -> None:
+    assert '<span class="one">2025-01-01</span> to' in markdown("From 2025-01-01 to 2025-12-31.")
 
 
 def test_a_markdown_table_without_heads_has_no_empty_heading_cells() -> None:

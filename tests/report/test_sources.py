@@ -142,6 +142,7 @@ def test_regenerating_keeps_the_stored_outputs_of_unchanged_cells_only(stored: P
     [
         ("one and one", "two and two", "differs from its source"),
         ("1 + 1\n", "1 + 1;\n", "ends in `;`"),
+        ('["checked"]', '["checked", "product"]', "is tagged for product but is no `claim`"),
         ("1 + 1\n", "\n".join(f"x{i} = {i}" for i in range(16)) + "\n", "has 16 lines"),
         ("1 + 1\n", "\n".join(f"x{i} = {i}" for i in range(12)) + "\n", "the median code cell has 6.5 lines"),
         ('tags=["parameters"]', "", "has 0 cells tagged `parameters`"),
@@ -160,6 +161,14 @@ def test_the_check_finds_notebooks_edited_by_hand_missing_or_without_source(stor
     shutil.move(book, stored / "stray.ipynb")
     assert "00_sum: has no notebook yet" in wrong(stored)
     assert "stray: has no source" in wrong(stored)
+
+
+def test_a_notebook_that_was_opened_in_jupyterlab_and_saved_is_not_called_different(stored: Path) -> None:
+    book = nbformat.read(stored / "00_sum.ipynb", 4)
+    book.metadata.kernelspec.display_name = "Python 3 (ipykernel)"
+    book.metadata.language_info |= {"version": "3.11.7", "file_extension": ".py", "mimetype": "text/x-python"}
+    sources.write(stored / "00_sum.ipynb", sources.dumps(book))
+    assert wrong(stored) == ""
 
 
 def test_an_output_in_a_cell_that_is_not_checked_is_found(stored: Path) -> None:

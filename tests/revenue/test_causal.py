@@ -11,7 +11,7 @@ import statsmodels.api as sm
 from scipy import stats as distributions
 
 from cxlib import stats
-from cxlib.errors import CxValueError
+from cxlib.errors import CxError, CxValueError
 from cxlib.revenue import Ladder, adjusted, difference, ladder
 
 COVARIATES = ["age", "educ", "black", "hisp", "marr", "nodegree", "re74", "re75"]
@@ -132,7 +132,7 @@ def test_causal_words_are_earned_by_randomisation_only(frame: pd.DataFrame) -> N
     assert "By randomisation, the effect" in drawn.claim()
     assert "the effect is not known" in ladder(naive=naive, adjusted=equal).claim()
     with pytest.raises(
-        CxValueError, match=r"identified= got an estimate that is adjusted\. Only `randomised=True`"
+        CxValueError, match=r"identified= got an estimate that is adjusted\. Only a design makes one"
     ):
         ladder(identified=equal)
 
@@ -164,5 +164,5 @@ def test_what_cannot_be_estimated_is_refused(
     frame: pd.DataFrame, change: dict[str, object], options: dict[str, object], message: str
 ) -> None:
     arguments = {"treated": "app", "outcome": "spend", "covariates": ["liking"], **options}
-    with pytest.raises(CxValueError, match=message):
+    with pytest.raises(CxError, match=message):
         adjusted(frame.assign(**change), **arguments)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cxlib.errors import CxValueError
+from cxlib.errors import CxError
 from cxlib.revenue import history
 
 
@@ -62,7 +62,7 @@ def test_an_exact_duplicate_changes_no_frequency(purchases: pd.DataFrame) -> Non
     ("change", "options", "message"),
     [
         ({}, {"unit": "M"}, "unit is 'M'; there are: D"),
-        ({}, {"time": "ts"}, "lacks `ts`"),
+        ({}, {"time": "ts"}, "has no column `ts`"),
         ({"dollars": np.nan}, {}, "6 transaction.s. lack `dollars`"),
         ({"date": "1997"}, {}, "use pd.to_datetime"),
         ({}, {"end": "1996-01-01"}, "no transaction up to 1996-01-01"),
@@ -71,5 +71,5 @@ def test_an_exact_duplicate_changes_no_frequency(purchases: pd.DataFrame) -> Non
 def test_what_cannot_be_read_is_refused(
     bought: pd.DataFrame, change: dict[str, object], options: dict[str, str], message: str
 ) -> None:
-    with pytest.raises(CxValueError, match=message):
+    with pytest.raises(CxError, match=message):
         history(bought.assign(**change), **options)

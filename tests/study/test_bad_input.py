@@ -724,19 +724,19 @@ def test_a_table_that_grows_while_it_is_read_is_refused_and_nothing_is_kept(
     where = folder({f"touchpoints.{kind}": events()})
     first = (where / f"touchpoints.{kind}").read_bytes()
     grown = pd.concat([events(), events(event_id=["d", "e", "f"])])
-    from cxlib.study import study as module
+    from cxlib.study import opening as module
 
-    fingerprinted = module._fingerprint
+    fingerprinted = module.fingerprint_of
 
     def then_grows(*args: Any) -> str:
         digest = fingerprinted(*args)
         folder({f"touchpoints.{kind}": grown})
         return digest
 
-    monkeypatch.setattr(module, "_fingerprint", then_grows)
+    monkeypatch.setattr(module, "fingerprint_of", then_grows)
     refused(where, f"touchpoints.{kind} has changed", "Open it again")
     assert not [path for path in cache.rglob("*") if path.is_file()]
-    monkeypatch.setattr(module, "_fingerprint", fingerprinted)
+    monkeypatch.setattr(module, "fingerprint_of", fingerprinted)
     assert len(column(where, "touchpoint")) == 6
     (where / f"touchpoints.{kind}").write_bytes(first)
     assert len(column(where, "touchpoint")) == 3

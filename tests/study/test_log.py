@@ -139,7 +139,7 @@ def test_the_log_of_the_demo_is_what_pandas_says() -> None:
     assert who["key"].is_unique
     assert who["fold"].tolist() == [fold(key) for key in who["key"]]
     assert who.set_index("person")["events"].sort_index().tolist() == by.size().tolist()
-    touchpoints = pd.read_parquet(cx.study.study.DEMO / "touchpoints.parquet")
+    touchpoints = pd.read_parquet(cx.study.opening.DEMO / "touchpoints.parquet")
     assert len(touchpoints) == len(frame)
 
 

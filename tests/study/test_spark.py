@@ -11,7 +11,7 @@ import pytest
 
 import cxlib as cx
 from cxlib.study.log import CODED, FOLDS, Log
-from cxlib.study.study import DEMO, Study
+from cxlib.study.opening import DEMO, Study
 
 pytestmark = pytest.mark.spark
 FEW = 500

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import ibis
@@ -15,9 +16,10 @@ import yaml
 
 import cxlib as cx
 from cxlib.errors import CxLookupError, CxValueError, DataUnavailable, MissingTable, UnknownStudy
+from cxlib.readers import cdnow
 from cxlib.study import registry
 from cxlib.study import study as module
-from cxlib.study.study import DEMO
+from cxlib.study.opening import DEMO
 
 Events = Callable[..., pd.DataFrame]
 Folder = Callable[..., Path]
@@ -160,7 +162,7 @@ def test_a_result_is_computed_once_for_a_study_and_its_parameters(
         assert cx.open_study(where).cached("it", {"n": 1}, build)["a"].tolist() == [1]
     assert cx.open_study(where).cached("it", {"n": 2}, build)["a"].tolist() == [2]
     assert cx.open_study(where).cached("other", {"n": 1}, build)["a"].tolist() == [3]
-    monkeypatch.setattr(module, "_code", lambda: "another version of the package")
+    monkeypatch.setattr(module, "code_digest", lambda: "another version of the package")
     assert cx.open_study(where).cached("it", {"n": 1}, build)["a"].tolist() == [4]
     folder({"touchpoints.csv": events(channel="app")})
     assert cx.open_study(where).cached("it", {"n": 1}, build)["a"].tolist() == [5]
@@ -284,7 +286,7 @@ class Reader:
     SETTINGS: ClassVar = {"name": "fake", "title": "A fake", "currency": "EUR"}
 
     def __init__(self, tables: Any) -> None:
-        self.tables, self.calls = tables, 0
+        self.tables, self.calls, self.sha256 = tables, 0, ""
 
     def read(self, files: Any) -> Any:
         self.calls += 1
@@ -300,6 +302,7 @@ def public(monkeypatch: pytest.MonkeyPatch, events: Events, cache: Path) -> Read
     monkeypatch.setitem(cx.readers.READERS, "fake", "nowhere")
     monkeypatch.setattr(cx.readers, "reader", lambda name: reader)
     monkeypatch.setattr(registry, "fetch", lambda name: {"a.csv": Path("a.csv")})
+    monkeypatch.setattr(registry, "files", lambda name: (SimpleNamespace(sha256=reader.sha256),))
     return reader
 
 
@@ -332,6 +335,31 @@ def test_half_a_conversion_left_by_a_crash_is_replaced(public: Reader, cache: Pa
     (folder / "study.yaml").unlink()
     (folder / "touchpoints.parquet").write_bytes(b"half")
     assert cx.open_study("fake").findings.rows["touchpoints"] == 3
+
+
+def test_a_public_data_set_whose_registered_files_change_is_converted_again(public: Reader) -> None:
+    for sha256 in ("a", "a", "b"):
+        public.sha256 = sha256
+        cx.open_study("fake")
+    assert public.calls == 2
+
+
+def test_a_folder_of_original_files_is_converted_as_by_its_name(tmp_path: Path, cache: Path) -> None:
+    mine = tmp_path / "my download"
+    mine.mkdir()
+    lines = " 00001 19970101  1   11.77\r\n 00002 19970112  5    0.00\r\n"
+    (mine / cdnow.MASTER).write_bytes(f" customer_id  date number_of_cds  dollar_value\r\n{lines}".encode())
+    (mine / cdnow.SAMPLE).write_bytes(b" 00001 0001 19970101  1   11.77\r\n")
+    study = cx.open_study(mine)
+    assert (study.name, study.settings.currency, study.findings.rows["orders"]) == ("cdnow", "USD", 2)
+    assert sorted(path.name for path in mine.iterdir()) == sorted([cdnow.MASTER, cdnow.SAMPLE])
+    (mine / cdnow.MASTER).write_bytes(
+        f" customer_id  date number_of_cds  dollar_value\r\n{lines[:28]}".encode()
+    )
+    assert cx.open_study(mine).findings.rows["orders"] == 1
+    (mine / cdnow.SAMPLE).unlink()
+    with pytest.raises(UnknownStudy, match="holds none of the contract's tables"):
+        cx.open_study(mine)
 
 
 def test_a_public_data_set_that_cannot_be_had_says_what_to_do(

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from cxlib.errors import CxLookupError, CxValueError
-from cxlib.world import World, company, simulate
+from cxlib.world import World, company, kinds, simulate
 
 SEED = int(os.environ.get("CXLIB_SEED", "0"))
 
@@ -22,8 +22,9 @@ def world() -> World:
 
 @pytest.fixture(scope="module")
 def log(world: World) -> pd.DataFrame:
-    """The clean log by person and time, with the next row of the visit and the customer's kind."""
+    """The visits of the clean log by person and time, with the row before and the customer's kind."""
     log = world.clean["touchpoints"].merge(world.who, on="customer_id").sort_values(["customer_id", "ts"])
+    log = log[~log["touchpoint"].isin(company.ALONE)]
     pause = log.groupby("customer_id")["ts"].diff()
     log["starts"] = ~(pause <= pd.Timedelta(minutes=30))
     log["goes_on"] = ~log["starts"].shift(-1, fill_value=True)
@@ -41,7 +42,7 @@ def test_the_same_seed_draws_the_same_world_and_another_seed_other_customers() -
 
 def test_faults_and_answers_leave_all_else_as_it_was() -> None:
     worlds = [simulate(60, seed=2, faults=f, respond=r) for f in (True, False) for r in ("model", "all")]
-    for name in ("touchpoints", "customers", "orders", "catalog"):
+    for name in ("touchpoints", "customers", "orders", "catalog", "exposures"):
         for other in worlds[1:]:
             pd.testing.assert_frame_equal(worlds[0].clean[name], other.clean[name])
     pd.testing.assert_frame_equal(worlds[2].tables["touchpoints"], worlds[2].clean["touchpoints"])
@@ -54,7 +55,7 @@ def test_an_impossible_wish_is_refused(arguments: dict) -> None:
 
 
 def test_an_unknown_world_is_named_with_those_that_exist() -> None:
-    with pytest.raises(CxLookupError, match="demo, one_kind, continuum"):
+    with pytest.raises(CxLookupError, match="demo, one_kind, continuum, broken"):
         simulate(10, world="nowhere")
 
 
@@ -65,9 +66,9 @@ def test_a_handful_of_customers_is_a_world_too(customers: int, name: str) -> Non
         assert len(simulate(customers, seed=seed, world=name).who) == customers
 
 
-def test_the_company_has_about_40_contacts_a_customer_on_8_channels_in_4_stages(log: pd.DataFrame) -> None:
-    catalog = pd.DataFrame(company.TOUCHPOINTS)
-    assert 35 < len(log) / log["customer_id"].nunique() < 45
+def test_the_company_has_about_40_contacts_a_customer_on_8_channels_in_4_stages(world: World) -> None:
+    catalog, log = pd.DataFrame(company.TOUCHPOINTS), world.clean["touchpoints"]
+    assert 35 < len(log) / len(world.who) < 50
     assert catalog["channel"].nunique() == 8
     assert catalog["stage"].nunique() == 4
     assert set(catalog["ownership"]) == {"owned", "partner", "customer", "social"}
@@ -179,7 +180,7 @@ def test_a_million_events_take_10_cpu_seconds_and_a_small_world_a_quarter() -> N
 
 def test_kinds_are_drawn_in_their_shares_and_activity_has_mean_1(world: World) -> None:
     share = world.who["kind"].value_counts(normalize=True)
-    for kind in company.FIVE:
+    for kind in kinds.FIVE:
         assert abs(share[kind.name] - kind.share) < 4 * (0.25 / len(world.who)) ** 0.5
     mean, sd = 1, company.ACTIVITY_SHAPE**-0.5
     assert abs(world.who["activity"].mean() - mean) < 4 * sd / len(world.who) ** 0.5
@@ -198,7 +199,7 @@ def test_one_kind_keeps_the_spread_of_activity_and_of_contacts(world: World) -> 
 
 def test_the_continuum_has_no_gaps_and_its_ends_differ() -> None:
     w = simulate(8000, seed=SEED + 3, world="continuum")
-    assert w.who["position"].nunique() == company.POSITIONS
+    assert w.who["position"].nunique() == kinds.POSITIONS
     app = w.clean["touchpoints"]["touchpoint"].str.startswith("app_")
     position = w.clean["touchpoints"]["customer_id"].map(w.who.set_index("customer_id")["position"])
     share = app.groupby(pd.cut(position, np.linspace(-0.001, 1, 6))).mean()

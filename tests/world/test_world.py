@@ -17,7 +17,7 @@ from sklearn.metrics import adjusted_rand_score
 from cxlib.contract import STAGES
 from cxlib.errors import CxLookupError, CxValueError
 from cxlib.study import check
-from cxlib.world import World, company, freeze, posterior, simulate, truth, world, write_large
+from cxlib.world import World, company, freeze, kinds, posterior, simulate, truth, world, write_large
 
 SEED = int(os.environ.get("CXLIB_SEED", "0"))
 DEMO = Path(__file__).parents[2] / "data" / "demo"
@@ -188,10 +188,10 @@ def test_the_posterior_is_calibrated_and_recovers_the_kinds() -> None:
             aris.append(adjusted_rand_score(w.who["kind"], p.columns[p.to_numpy().argmax(1)]))
         pooled = np.concatenate(excess)
         assert abs(pooled.mean()) < 4 * pooled.std() / len(pooled) ** 0.5
-        assert 0.75 < np.mean(aris) < 0.92
+        assert 0.74 < np.mean(aris) < 0.85
 
 
-def test_30_points_integrate_activity_as_well_as_600(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_40_points_integrate_activity_as_well_as_600(monkeypatch: pytest.MonkeyPatch) -> None:
     w = simulate(500, seed=SEED + 7, faults=False)
     p = posterior(w).drop(columns="customer_id").to_numpy()
     monkeypatch.setattr(sys.modules["cxlib.world.posterior"], "POINTS", 600)
@@ -210,7 +210,7 @@ def test_where_there_is_one_kind_the_posterior_says_so_and_on_the_continuum_it_f
     assert (posterior(simulate(100, world="one_kind"))["everybody"] == 1).all()
     w = simulate(1000, seed=SEED + 9, world="continuum")
     p = posterior(w).drop(columns="customer_id").to_numpy()
-    place = p @ np.linspace(0, 1, company.POSITIONS)
+    place = p @ np.linspace(0, 1, kinds.POSITIONS)
     assert np.corrcoef(place, w.who["position"])[0, 1] > 0.7
     assert abs((place - w.who["position"]).mean()) < 0.03
 
@@ -320,13 +320,13 @@ def large() -> World:
         ("steps", _steps, 1),
         ("funnel", _funnel, 1),
         ("markov", _markov, 1),
-        ("nps", _nps, 200),
+        ("nps", _nps, 500),
     ],
 )
 def test_the_frozen_truth_is_what_plain_pandas_counts(
     large: World, name: str, count: Callable[[World], pd.Series], scale: float
 ) -> None:
-    """Within Monte-Carlo error: a world of 12,000 against 250,000; a vote varies 200 times as much as a share."""
+    """Within Monte-Carlo error: 12,000 against 250,000 customers; few vote on some touchpoints, from -100 to 100."""
     frozen = large.truth(name)
     keys = list(frozen.columns[:-1])
     counted = count(large).rename_axis(keys).rename("counted").reset_index()
@@ -351,8 +351,9 @@ def test_shares_of_the_truth_sum_to_1(name: str) -> None:
 @pytest.mark.parametrize("name", company.WORLDS)
 def test_the_frozen_truth_belongs_to_the_company_as_it_is(name: str) -> None:
     """Counted anew in a smaller world: whoever changes the company must freeze anew."""
-    frozen = pd.read_parquet(world.TRUTH / f"{name}.parquet")
-    keys = [c for c in frozen if c != "truth"]
+    frozen = pd.read_parquet(world.TRUTH / f"{name}.parquet").query("result in @RESULTS")
+    keys = ["result", *dict.fromkeys(key for names in truth.KEYS.values() for key in names)]
+    frozen = frozen[[*keys, "truth"]]
     both = (
         truth.compute(name, 40_000, seed=SEED + 41)
         .merge(frozen, on=keys, how="outer")

@@ -18,8 +18,8 @@ import pandas as pd
 from scipy import linalg, special
 
 from cxlib.errors import CxValueError
+from cxlib.frames import numbers
 from cxlib.results import Claim, Result, number, percent
-from cxlib.revenue.columns import numbers
 from cxlib.revenue.likelihood import STEP, Array, Fitted, maximise, rescaled
 
 
@@ -42,10 +42,13 @@ class BGNBD(Fitted):
 
         A customer not yet won is a row of zeros.
         """
+        return pd.Series(self.moments(frame, t)[0], index=frame.index, name="expected")
+
+    def moments(self, frame: pd.DataFrame, t: float) -> tuple[Array, Array]:
+        """Mean and variance of each customer's purchases in the `t` after T, the parameters taken as known."""
         of, group = _grouped(*_checked(frame))
-        return pd.Series(
-            _expected(self.maximum.logs, of, _positive(t))[0][group], index=frame.index, name="expected"
-        )
+        mean, variance = _expected(self.maximum.logs, of, _positive(t))
+        return mean[group], variance[group]
 
     def forecast(self, frame: pd.DataFrame, t: float) -> Forecast:
         """Purchases of all customers together in the `t` after T, with an interval.
@@ -106,12 +109,13 @@ class Forecast(Result):
         )
 
 
-def fit_bgnbd(frame: pd.DataFrame, level: float = 0.95) -> BGNBD:
+def fit_bgnbd(frame: pd.DataFrame, level: float = 0.95, weights: Array | None = None) -> BGNBD:
     """Maximum likelihood of BG/NBD on `frequency`, `recency`, `T` (one row a customer, any unit of time).
 
     `frequency`: repeat purchases; `recency`: time from the first to the last; `T`: from the first to the end
-    of observation (see `history`). Customers alike in all three are counted once. Raises `CxValueError` for
-    columns that lack, values that cannot be, fewer than two customers, or no repeat purchase at all.
+    of observation (see `history`). Customers alike in all three are counted once. `weights`: how much each
+    row counts, such as the probability of a persona. Raises `CxValueError` for columns that lack, values that
+    cannot be, fewer than two customers, or no repeat purchase at all.
 
     >>> frame = pd.DataFrame({"frequency": [0, 3, 1, 0, 8], "recency": [0, 20, 5, 0, 38], "T": [39.0] * 5})
     >>> fit_bgnbd(frame).table()["parameter"].tolist()
@@ -124,7 +128,7 @@ def fit_bgnbd(frame: pd.DataFrame, level: float = 0.95) -> BGNBD:
     # In a unit of the customers' own mean T: starts and borders then suit any unit of time.
     unit = float(T.mean())
     (gx, gt, gT), group = _grouped(x, recency / unit, T / unit)
-    count = np.bincount(group).astype(float)
+    count = np.bincount(group, weights).astype(float)
     ux, place = np.unique(gx, return_inverse=True)
     nx = np.bincount(place, weights=count)
     # Nobody leaves before a first repeat purchase: there the second term vanishes.
@@ -152,8 +156,8 @@ def fit_bgnbd(frame: pd.DataFrame, level: float = 0.95) -> BGNBD:
         return float(value), np.array(gradient) * np.exp(logs)
 
     starts = [(0.3, 0.2, 0.8, 2.5), (1.0, 1.0, 1.0, 1.0), (2.0, 0.5, 0.5, 10.0)]
-    best = maximise(score, BGNBD.PARAMETERS, starts, len(x))
-    return BGNBD(rescaled(best, 1, unit, -float(x.sum()) * np.log(unit)), len(x), level)
+    best = maximise(score, BGNBD.PARAMETERS, starts, n)
+    return BGNBD(rescaled(best, 1, unit, -float(nx @ ux) * np.log(unit)), round(n), level)
 
 
 def _alive(logs: Array, x: Array, recency: Array, T: Array) -> Array:
@@ -241,11 +245,11 @@ class GammaGamma(Fitted):
         return Claim(f"{said} {self.note}".strip())
 
 
-def fit_gamma_gamma(frame: pd.DataFrame, level: float = 0.95) -> GammaGamma:
+def fit_gamma_gamma(frame: pd.DataFrame, level: float = 0.95, weights: Array | None = None) -> GammaGamma:
     """Maximum likelihood of Gamma-Gamma on `frequency` and `monetary_value` (mean a purchase, any unit).
 
     Only customers with frequency > 0 enter. The model takes value and frequency for independent: look at
-    their correlation first. Raises `CxValueError` for columns that lack, a mean value that is not positive,
+    their correlation first. `weights` as for `fit_bgnbd`. Raises `CxValueError` for columns that lack, a mean value that is not positive,
     or fewer than two customers who differ.
 
     >>> frame = pd.DataFrame({"frequency": [1, 2, 5, 0], "monetary_value": [20.0, 35.0, 12.0, None]})
@@ -263,31 +267,37 @@ def fit_gamma_gamma(frame: pd.DataFrame, level: float = 0.95) -> GammaGamma:
         raise CxValueError(
             f"Gamma-Gamma needs at least two customers with repeat purchases of different value; there are {len(x)}."
         )
+    w = np.ones(len(x)) if weights is None else weights[every > 0]
     unit = float(m.mean())
     m = m / unit
     ux, place = np.unique(x, return_inverse=True)
-    nx = np.bincount(place).astype(float)
-    log_xm = float(np.log(x * m).sum())
-    n, psi = len(x), special.psi
+    nx, wx = np.bincount(place, w), w * x
+    log_xm = float(w @ np.log(x * m))
+    n, psi = float(w.sum()), special.psi
 
     def score(logs: Array) -> tuple[float, Array]:
         p, q, v = np.exp(logs)
         size, spent = p * x + q, x * m + v
         log_spent = np.log(spent)
-        value = -nx @ special.betaln(p * ux, q) + n * q * logs[2] + p * (x @ np.log(x * m)) - size @ log_spent
+        value = (
+            -nx @ special.betaln(p * ux, q)
+            + n * q * logs[2]
+            + p * (wx @ np.log(x * m))
+            - (w * size) @ log_spent
+        )
         both = psi(p * ux + q)
         gradient = [
-            nx @ (ux * (both - psi(p * ux))) + x @ (np.log(x * m) - log_spent),
-            nx @ (both - psi(q)) + n * logs[2] - log_spent.sum(),
-            n * q / v - (size / spent).sum(),
+            nx @ (ux * (both - psi(p * ux))) + wx @ (np.log(x * m) - log_spent),
+            nx @ (both - psi(q)) + n * logs[2] - w @ log_spent,
+            n * q / v - w @ (size / spent),
         ]
         return float(value), np.array(gradient) * np.exp(logs)
 
     starts = [(5.0, 4.0, 0.5), (1.0, 2.0, 1.0), (0.5, 10.0, 10.0)]
     best = maximise(score, GammaGamma.PARAMETERS, starts, n)
     # The density's own 1 / m, left out above, then the change of unit.
-    constant = float(np.log(x).sum()) - log_xm - n * np.log(unit)
-    return GammaGamma(rescaled(best, 2, unit, constant), n, level)
+    constant = float(w @ np.log(x)) - log_xm - n * np.log(unit)
+    return GammaGamma(rescaled(best, 2, unit, constant), round(n), level)
 
 
 def _grouped(x: Array, recency: Array, T: Array) -> tuple[tuple[Array, Array, Array], Array]:

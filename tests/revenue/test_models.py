@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import integrate, special
 
 from cxlib import stats
-from cxlib.errors import CxValueError
+from cxlib.errors import CxError, CxValueError
 from cxlib.results import Claim
 from cxlib.revenue import BGNBD, fit_bgnbd, fit_gamma_gamma
 from cxlib.revenue.likelihood import Maximum, maximise
@@ -264,18 +264,18 @@ def test_intervals_hold_the_parameters_where_purchasing_is_bgnbd(base_seed: int)
         (rows([], [], []), "at least two customers"),
         (rows([0, 0], [0, 0], [3, 3]), "0 repeat purchase"),
         (rows([1, np.nan], [1, 1], [3, 3]), "`frequency` must be whole numbers"),
-        (rows([1.5, 1], [1, 1], [3, 3]), "for example 1.5"),
+        (rows([1.5, 1], [1, 1], [3, 3]), "such as 1.5"),
         (rows([1, 1], [1, 1], [np.inf, 3]), "`T` must be numbers"),
         (rows([0, 0], [0, 0], [0, 0]), "T is 0 for every customer"),
         (pd.DataFrame({"frequency": ["x"], "recency": [1], "T": [1]}), "`frequency` must be numbers"),
         (
             pd.DataFrame({"frequency": [1], "recency": [1], "t": [1]}),
-            "lacks `T`; it has: frequency, recency, t",
+            "no column `T`. It has: frequency, recency, t",
         ),
     ],
 )
 def test_bgnbd_refuses_what_cannot_be_and_says_what(frame: pd.DataFrame, message: str) -> None:
-    with pytest.raises(CxValueError, match=message):
+    with pytest.raises(CxError, match=message):
         fit_bgnbd(frame)
 
 

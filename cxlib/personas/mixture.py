@@ -1,0 +1,90 @@
+"""EM for a mixture over blocks, and for one latent axis in place of kinds.
+
+Rows are persons. Everything is deterministic given the seed: responsibilities are started at random
+on a sample, the best starts are carried on with everybody, and kinds are ordered by size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy.special import logsumexp
+
+from cxlib.personas.blocks import Array, Block, Params
+
+STARTS, SAMPLE = 6, 2000
+SHORT, LONG, TOLERANCE = 25, 150, 1e-5  # steps, and the gain a person in log-likelihood that ends them
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A fitted mixture of k kinds: sizes (k,), the parameters of each block, log-likelihood of `n` persons."""
+
+    sizes: Array
+    params: tuple[Params, ...]
+    log_likelihood: float
+    n: int
+    free: int
+
+    @property
+    def k(self) -> int:
+        """Number of kinds."""
+        return len(self.sizes)
+
+    @property
+    def bic(self) -> float:
+        """Bayesian information criterion, smaller is better; parameters that all kinds share are not counted."""
+        return -2 * self.log_likelihood + self.free * float(np.log(self.n))
+
+    def joint(self, blocks: Sequence[Block]) -> Array:
+        """(persons, kinds) log-likelihood and log size."""
+        densities = (block.density(params) for block, params in zip(blocks, self.params, strict=True))
+        return sum(densities, np.log(np.maximum(self.sizes, 1e-300)))
+
+    def posterior(self, blocks: Sequence[Block]) -> Array:
+        """(persons, kinds) probabilities; rows sum to 1."""
+        joint = self.joint(blocks)
+        return np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
+
+
+def em(blocks: Sequence[Block], weights: Array, steps: int) -> Mixture:
+    """Steps of EM from responsibilities `weights` (persons, kinds), until a step gains too little."""
+    n, k = weights.shape
+    params = tuple(block.start(k) for block in blocks)
+    old = -np.inf
+    for step in range(max(steps, 1)):
+        params = tuple(block.fit(weights, p) for block, p in zip(blocks, params, strict=True))
+        fitted = Mixture(weights.mean(axis=0), params, 0.0, n, 0)
+        joint = fitted.joint(blocks)
+        total = logsumexp(joint, axis=1)
+        weights = np.exp(joint - total[:, None])
+        value = float(total.sum())
+        if step > 3 and value - old < TOLERANCE * n:
+            break
+        old = value
+    free = k - 1 + sum(block.free(k) for block in blocks)
+    return Mixture(fitted.sizes, params, value, n, free)
+
+
+def mixture(blocks: Sequence[Block], k: int, seed: int = 0) -> Mixture:
+    """The best of several starts with k kinds, the largest kind first."""
+    n = len(blocks[0].observed)
+    if k == 1:
+        return em(blocks, np.ones((n, 1)), 30)
+    rng = np.random.default_rng([seed, k])
+    sample: Any = np.sort(rng.permutation(n)[:SAMPLE])
+    some = [block.take(sample) for block in blocks]
+    starts = [em(some, rng.dirichlet(np.full(k, 0.5), len(sample)), SHORT) for _ in range(STARTS)]
+    best = max(starts, key=lambda m: m.log_likelihood)
+    # Parameters start anew: a sample has not seen every context.
+    return ordered(em(blocks, best.posterior(blocks), LONG))
+
+
+def ordered(fitted: Mixture) -> Mixture:
+    """The same with the largest kind first."""
+    order = np.argsort(-fitted.sizes, kind="stable")
+    params = tuple((p[0][order], *p[1:]) for p in fitted.params)
+    return replace(fitted, sizes=fitted.sizes[order], params=params)
