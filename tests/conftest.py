@@ -57,9 +57,17 @@ def mirror() -> Path:
     return Path(where)
 
 
+@pytest.fixture(scope="module")
+def spark(spark_session: Any) -> Any:
+    """A local Spark session without tables: what another file's tests left is no part of a study."""
+    for table in spark_session.catalog.listTables():
+        spark_session.catalog.dropTempView(table.name)
+    return spark_session
+
+
 @pytest.fixture(scope="session")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A local Spark session that needs no network; stopped when the tests end."""
+def spark_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A Spark session that needs no network; stopped when the tests end."""
     if shutil.which("java") is None:
         missing("no Java", "install a Java 17 runtime (Debian: default-jre-headless)")
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")

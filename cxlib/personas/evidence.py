@@ -2,7 +2,7 @@
 
 1. Is the gain worth the parameters? The BIC, with one kind allowed.
 2. Do kinds last? Kinds learnt from everybody's earlier visits must make the later ones likelier: a phase
-   passes, a kind stays. The last kind must do so clearly, or it is dropped.
+   passes, a kind stays. The last kind must do so clearly, and so must all of them together, or it is dropped.
 3. Is it kinds, and not degrees? One axis without gaps must explain less (see `axis`).
 4. Would kinds have been found? Where one kind is found, two are planted in the same customers' contexts;
    if the method misses those too, it cannot tell.
@@ -119,7 +119,7 @@ def gather(
         for k in range(2, max(top, best) + 1)
         if k in fits and k - 1 in fits
     }
-    while best > 1 and len(later.get(best, ())) > 1 and not _interval(later[best])[1] > 0:
+    while best > 1 and len(later.get(best, ())) > 1 and not _lasts(later, best):
         best -= 1
     if once is not None:
         best = 1
@@ -151,6 +151,13 @@ def gather(
         verdict = "cannot tell"
     error = float(1 - fits[k].posterior(blocks).max(axis=1).mean())
     return Evidence(k, fits[k].n, verdict, frame, error, needed, fixed not in (None, best), once)
+
+
+def _lasts(later: Mapping[int, Array], k: int) -> bool:
+    """Whether the k-th kind helps to tell later visits, and all k together do: against one kind, not only against
+    k - 1 that may have been wrong by more."""
+    every = sum((later[i] for i in range(2, k + 1)), np.zeros_like(later[k]))
+    return _interval(later[k])[1] > 0 and _interval(every)[1] > 0
 
 
 def _interval(values: Array) -> tuple[float, float, float, int]:

@@ -88,6 +88,22 @@ def test_degrees_along_an_axis_are_not_called_kinds(base_seed):
     assert "by degree" in personas.claim()
 
 
+def test_moods_that_pass_are_not_called_kinds(base_seed):
+    # Each customer has one of two moods in the first six visits, and again one, by a new toss, in the last six.
+    rng = np.random.default_rng(base_seed)
+    moods = np.array([[6, 6, 1, 1, 1, 1], [1, 1, 1, 1, 6, 6]]) / 16
+    chance = moods[rng.integers(0, 2, (800, 2))].repeat(6, axis=1)  # (customers, visits, touchpoints)
+    met = (rng.random((800, 12, 1)) > chance.cumsum(axis=2)).sum(axis=2)
+    customer, visit = np.indices(met.shape).reshape(2, -1)
+    frame = pd.DataFrame({"customer_id": customer.astype(str), "touchpoint": [f"t{i}" for i in met.ravel()]})
+    frame["ts"] = pd.Timestamp("2026-01-01") + pd.to_timedelta(7 * visit, unit="D")
+    frame = frame.assign(event_id=range(len(frame)), channel="web", stage="engagement")
+    frame["initiated_by"] = "customer"
+    personas = cx.personas.fit(cx.personas.features(cx.open_study({"touchpoints": frame})))
+    assert (personas.k, personas.evidence().verdict) == (1, "phases")
+    assert personas.claim().startswith("No kinds that last")
+
+
 def test_a_few_customers_cannot_tell_and_it_says_how_many_could(base_seed):
     few = cx.simulate(40, base_seed + 4, world="one_kind")
     personas = cx.personas.fit(cx.personas.features(study_of(few.tables)))
