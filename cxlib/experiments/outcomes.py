@@ -15,6 +15,7 @@ import pandas as pd
 
 from cxlib.errors import CxLookupError, CxValueError, did_you_mean
 from cxlib.experiments.exposures import end, first_exposures, trials
+from cxlib.study.log import microseconds
 
 if TYPE_CHECKING:
     from cxlib.study import Study
@@ -49,8 +50,8 @@ def outcomes(
         raise CxValueError(
             f'crossovers is `{crossovers}`; it is "first" (kept in their first arm) or "drop".'
         )
-    after = length(window, "window")
-    before = length(pre_period, "pre_period") if pre_period else 0
+    after = microseconds(window, "window")
+    before = microseconds(pre_period, "pre_period") if pre_period else 0
     asked = [metrics] if isinstance(metrics, str) else list(metrics or default(study))
     if not asked:
         raise CxValueError("Name at least one metric: this study has neither orders nor touchpoints.")
@@ -78,17 +79,6 @@ def outcomes(
     frame = frame.assign(**{part: _part(frame, part) for part in parts}).reset_index(drop=True)
     covariates = [name for name in frame if str(name).startswith(BEFORE) and frame[name].nunique() > 1]
     return Outcomes(frame, asked, covariates, tuple(notes))
-
-
-def length(text: str, what: str) -> int:
-    """A length of time in microseconds; CxValueError where it is none."""
-    try:
-        size = pd.Timedelta(text)
-    except ValueError:
-        raise CxValueError(f"{what} is `{text}`; write a length of time such as `60 D`.") from None
-    if not size > pd.Timedelta(0):
-        raise CxValueError(f"{what} is `{text}`; it must be longer than nothing.")
-    return size // pd.Timedelta("1us")
 
 
 def default(study: Study) -> list[str]:

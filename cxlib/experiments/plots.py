@@ -12,7 +12,7 @@ from cxlib.experiments.overview import Overview
 from cxlib.experiments.policy import Policy
 from cxlib.experiments.sample_ratio import SampleRatio
 from cxlib.figures import ACCENT, MUTED, WARM, Shown
-from cxlib.results import TOO_FEW, minimum, nice, number, percent, visible
+from cxlib.results import minimum, nice, number, percent, visible
 
 COLOURS = {"ship": ACCENT, "stop": WARM}
 
@@ -21,7 +21,7 @@ def overview(result: Overview) -> Shown:
     """Every arm of every experiment against its control; an experiment that may not be read has an empty row."""
     table = visible(result.table())
     if table.empty:
-        return _nothing("What the experiments changed")
+        return figures.nothing("What the experiments changed")
     labels = [f"{nice(r.experiment)}: {nice(r.arm)}" for r in table.itertuples()]
     fig, ax = figures.figure(height=1.2 + 0.3 * len(table))
     colour = [COLOURS.get(verdict, MUTED) for verdict in table["verdict"]]
@@ -89,7 +89,7 @@ def by_persona(result: ByPersona, metric: str = "") -> Shown:
     """The effects on one metric (the first) within each persona, a panel an arm."""
     table = visible(result.table())
     if table.empty:
-        return _nothing("Effects by persona")
+        return figures.nothing("Effects by persona")
     metric = metric or str(table["metric"].iloc[0])
     table = table[table["metric"] == metric]
     arms, personas = list(dict.fromkeys(table["arm"])), list(dict.fromkeys(table["persona"]))
@@ -117,7 +117,9 @@ def policy(result: Policy) -> Shown:
     """What a customer is worth under each policy."""
     table = visible(result.table())
     if table.empty or not table["estimate"].notna().any():
-        return _split(result.check) if not result.check.passed else _nothing("What each policy is worth")
+        return (
+            _split(result.check) if not result.check.passed else figures.nothing("What each policy is worth")
+        )
     names = {
         "control": nice(result.control),
         "best_single": "one arm for all",
@@ -140,7 +142,7 @@ def dose(result: Frequency) -> Shown:
     if result.check is not None and not result.check.passed:
         return _split(result.check)
     if table.empty or not (table["n"] >= minimum()).all():
-        return _nothing("How often to write")
+        return figures.nothing("How often to write")
     two = bool(table["lost"].notna().any())
     fig, axes = figures.figure("wide", 3.2, columns=1 + two)
     panels = [("estimate", "low", "high", f"{nice(result.metric)} a customer, against {result.lowest}", 1.0)]
@@ -165,11 +167,3 @@ def dose(result: Frequency) -> Shown:
     return figures.finish(
         fig, f"Effect of each frequency on {nice(result.metric)} against {result.lowest}: {said}."
     )
-
-
-def _nothing(title: str) -> Shown:
-    fig, ax = figures.figure(height=1.0)
-    ax.text(0, 0.5, str(TOO_FEW), va="center")
-    ax.set_axis_off()
-    ax.set_title(title)
-    return figures.finish(fig, f"{title}: too few customers for a figure.")

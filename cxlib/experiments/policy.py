@@ -31,7 +31,7 @@ from cxlib.experiments.outcomes import default, outcomes
 from cxlib.experiments.plan import PLAN, Plan
 from cxlib.experiments.sample_ratio import SampleRatio, balance
 from cxlib.frames import column, numbers
-from cxlib.results import Claim, Result, bundle, nice
+from cxlib.results import Claim, Result, nice
 
 if TYPE_CHECKING:
     from cxlib.study import Study
@@ -70,9 +70,9 @@ class Policy(Result):
         """One row a policy: estimate (the metric's mean over all customers, had it ruled), low, high, n."""
         return self.values
 
-    def _repr_mimebundle_(self, **kwargs: object) -> dict[str, str]:
-        # What somebody would do; what it is worth is in the figure and the claim.
-        return bundle(self.arms)
+    def shown(self) -> pd.DataFrame:
+        """What somebody would do; what it is worth is in the figure and the claim."""
+        return self.arms
 
     def claim(self) -> Claim:
         """The verdict and the two differences it stands on."""

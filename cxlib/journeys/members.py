@@ -133,7 +133,12 @@ class Members:
         else:
             own = sums.sum(axis=2)
             packed = np.concatenate([base, own.reshape(FOLDS, k, -1)], axis=2)
-            each = stats.jackknife(packed, lambda t: statistic(_undone(t, k, own.shape[1:])), scale, level)
+
+            def corrected(t: Array) -> Array:
+                right = stats.unmixed(t[:, :, :k], t[:, :, k:])
+                return statistic(right.reshape(len(t), *own.shape[1:]))
+
+            each = stats.jackknife(packed, corrected, scale, level)
         return Interval(*(np.concatenate(both) for both in zip(everybody, each, strict=True)))
 
     def share(self, part: Array, whole: Array, people: Array, level: float, base: Array | None) -> Interval:
@@ -191,11 +196,3 @@ class Cells:
         sums = {value: dense(value) for value in values}
         people = {value: plain(dense(f"who_{value}")) for value in values}
         return cls(cells, sums, {value: plain(sums[value]) for value in values}, people)
-
-
-def _undone(packed: Array, k: int, shape: tuple[int, ...]) -> Array:
-    """Sums of those who belong (replicates, k, ...) from sums of those assigned, beside what says how often."""
-    right = packed[:, :, :k] / packed[:, :, :k].sum(axis=1, keepdims=True)  # P(assigned | true)
-    # Not the plain inverse: without one fold a small persona may have nobody assigned to it.
-    right = np.where(np.isfinite(right), right, 0.0)
-    return (np.linalg.pinv(right) @ packed[:, :, k:]).reshape(len(packed), *shape)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ import pandas as pd
 from cxlib.errors import CxValueError
 from cxlib.personas.blocks import Answers, Array, Block, Choices, Measures, Values
 from cxlib.personas.sources import LEVELS, Period, declared, from_log, from_orders, from_surveys
-from cxlib.results import Claim, Result, bundle
+from cxlib.results import Claim, Result
 
 if TYPE_CHECKING:
     from cxlib.study import Study
@@ -38,6 +38,8 @@ class Features(Result):
     left_out : who is not among the persons, and how many
     keep : remembers a frame that was made of these features alone, given its name and parameters
     """
+
+    SHARES: ClassVar = ("missing",)
 
     persons: np.ndarray = field(repr=False)
     blocks: tuple[Block, ...] = field(repr=False)
@@ -88,8 +90,9 @@ class Features(Result):
             missing=("missing", "min"), outcome=("outcome", "any"),
         ).reset_index()  # fmt: skip
 
-    def _repr_mimebundle_(self, **kwargs: object) -> dict[str, str]:
-        return bundle(self.blocks_table(), shares=("missing",))
+    def shown(self) -> pd.DataFrame:
+        """One row a block: `blocks_table()`."""
+        return self.blocks_table()
 
     def claim(self) -> Claim:
         """How many customers are described by how much, and who is left out."""

@@ -14,19 +14,10 @@ from cxlib.personas.cards import MEANS, Cards
 from cxlib.personas.evidence import Evidence
 from cxlib.personas.model import Personas
 from cxlib.personas.words import in_words
-from cxlib.results import TOO_FEW, nice, percent, visible
+from cxlib.results import nice, percent, visible
 
 ACROSS = 3  # cards side by side
 LINES = 16.6  # of a card
-
-
-def nothing(title: str) -> Shown:
-    """The figure that stands where a figure would show too few customers."""
-    fig, ax = figures.figure(height=1.0)
-    ax.text(0, 0.5, str(TOO_FEW), va="center")
-    ax.set_axis_off()
-    ax.set_title(title)
-    return figures.finish(fig, f"{title}: too few customers for a figure.")
 
 
 def evidence(result: Evidence) -> Shown:
@@ -87,7 +78,7 @@ def sizes(personas: Personas) -> Shown:
     """How large each persona is, with intervals."""
     table = visible(personas.table())
     if table.empty:
-        return nothing("How large each persona is")
+        return figures.nothing("How large each persona is")
     fig, ax = figures.figure(height=0.42 * len(table) + 1.2)
     colours = [COLOURS[i % len(COLOURS)] for i in table.index]
     figures.dots(ax, list(table["persona"]), table["estimate"], table["low"], table["high"], colours)
@@ -105,7 +96,7 @@ def cards(result: Cards) -> Shown:
     table = visible(result.table())
     names = [name for name in result.labels if name in set(table["persona"])]
     if not names:
-        return nothing("Personas")
+        return figures.nothing("Personas")
     columns = min(ACROSS, len(names))
     rows = -(-len(names) // columns)
     from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -18,7 +18,7 @@ from scipy import stats as distributions
 
 from cxlib.errors import CxValueError
 from cxlib.frames import numbers
-from cxlib.results import Claim, Result, bundle, nice, number
+from cxlib.results import Claim, Result, nice, number
 from cxlib.revenue.regression import Array, coefficient, held_equal, two_sides
 from cxlib.revenue.units import PLAIN, Unit
 
@@ -81,8 +81,9 @@ class Effect(Result):
             "Nobody randomised them: this is not an effect."
         )
 
-    def _repr_mimebundle_(self, **kwargs: object) -> dict[str, str]:
-        return bundle(self.unit.shown(self.table(), MEASURED))
+    def shown(self) -> pd.DataFrame:
+        """The table with money in the currency."""
+        return self.unit.shown(self.table(), MEASURED)
 
 
 COLUMNS = ["rung", "estimate", "low", "high", "n", "se", "se_classical", "treated", "controls"]
@@ -119,9 +120,9 @@ class Ladder(Result):
             f"{'interval misses' if len(missed) == 1 else 'intervals miss'} it."
         )
 
-    def _repr_mimebundle_(self, **kwargs: object) -> dict[str, str]:
-        shown = self.rungs[-1].unit.shown(self.table(), MEASURED)
-        return bundle(shown.drop(columns="se_classical"))
+    def shown(self) -> pd.DataFrame:
+        """The table with money in the currency, and one standard error only."""
+        return self.rungs[-1].unit.shown(self.table(), MEASURED).drop(columns="se_classical")
 
 
 def difference(

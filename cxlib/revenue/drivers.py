@@ -18,6 +18,7 @@ import pandas as pd
 from cxlib.errors import CxLookupError, CxValueError, did_you_mean
 from cxlib.results import Claim, nice
 from cxlib.revenue.units import Unit, money
+from cxlib.study.log import microseconds
 
 if TYPE_CHECKING:
     from cxlib.study import Study
@@ -76,7 +77,9 @@ def failures(
         raise CxLookupError(f"No contact with a `{load}` ended as `{failed}`; look at touchpoints.outcome.")
     last = int(study.fetch(orders.aggregate(at=study.engine.micros(orders["ts"]).max()))["at"].iloc[0])
     codes = [log.code("touchpoint", name) for name in touchpoints]
-    events = events.filter(events["touchpoint"].isin(codes) & (events["at"] <= last - _micros(window)))
+    events = events.filter(
+        events["touchpoint"].isin(codes) & (events["at"] <= last - microseconds(window, "window"))
+    )
     events = events.mutate(earliest=events["event"].min().over(ibis.window(group_by="person")))
     first = events.filter(events["event"] == events["earliest"]).join(
         log.persons[["person", "key"]], "person"
@@ -130,7 +133,9 @@ def nudged(
         )
     first = found["customer_id"].map(_first(study, touchpoint))
     found["nudged"] = (found.pop("variant") != control).astype(int)
-    found["adopted"] = ((first >= found["at"]) & (first < found["at"] + _micros(window))).astype(int)
+    found["adopted"] = (
+        (first >= found["at"]) & (first < found["at"] + microseconds(window, "window"))
+    ).astype(int)
     says = f"customers of the experiment {nice(experiment)}, {int(found['nudged'].sum()):,} of them nudged"
     return _around(study, found, window, before, says)
 
@@ -180,13 +185,6 @@ def _at(start: pd.Timestamp, months: int) -> int:
     return int((start + pd.DateOffset(months=months)).value // 1000)
 
 
-def _micros(length: str) -> int:
-    try:
-        return int(pd.Timedelta(length) // pd.Timedelta("1us"))
-    except ValueError:
-        raise CxValueError(f"`{length}` is no length of time; write one such as `90 D`.") from None
-
-
 def _amounts(study: Study) -> list[str]:
     return ["revenue", *(["margin"] if study.has("orders", "margin") else [])]
 
@@ -206,7 +204,7 @@ def _around(study: Study, found: pd.DataFrame, window: str, before: str, says: s
     moments = ibis.memtable(
         found[["customer_id", "at"]].rename(columns={"customer_id": "who", "at": "moment"})
     )
-    after, past = _micros(window), _micros(before)
+    after, past = microseconds(window, "window"), microseconds(before, "before")
     orders = study.table("orders", needed_by="This step")
     rows = orders.mutate(at=study.engine.micros(orders["ts"])).join(
         moments, orders["customer_id"] == moments["who"]

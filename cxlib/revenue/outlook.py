@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import ibis
 import numpy as np
@@ -21,7 +21,7 @@ from scipy import stats as distributions
 
 from cxlib import stats
 from cxlib.errors import CxLookupError, CxValueError
-from cxlib.results import TOO_FEW, Claim, Result, bundle, nice, number, percent, visible
+from cxlib.results import TOO_FEW, Claim, Result, nice, number, percent, visible
 from cxlib.revenue.models import BGNBD, fit_bgnbd, fit_gamma_gamma
 from cxlib.revenue.realised import EVERYBODY, in_currency
 from cxlib.revenue.regression import Array
@@ -46,6 +46,8 @@ class Check(Result):
     days : how long the forecast was for
     unit : of money
     """
+
+    SHARES: ClassVar = ("error",)
 
     frame: pd.DataFrame = field(repr=False)
     amount: str
@@ -77,8 +79,9 @@ class Check(Result):
             )
         return Claim(f"Tried on the last {self.days} days: {'; '.join(parts)}.")
 
-    def _repr_mimebundle_(self, **kwargs: object) -> dict[str, str]:
-        return bundle(in_currency(self.frame, self.unit), shares=("error",))
+    def shown(self) -> pd.DataFrame:
+        """The table with money in the currency."""
+        return in_currency(self.frame, self.unit)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,8 +131,9 @@ class Value(Result):
         low, high = (number(row[end] / self.unit.size) for end in ("low", "high"))
         return f"{self.unit.say(row['estimate'])} ({low} to {high})"
 
-    def _repr_mimebundle_(self, **kwargs: object) -> dict[str, str]:
-        return bundle(self.unit.shown(self.frame, ("estimate", "low", "high", "naive")))
+    def shown(self) -> pd.DataFrame:
+        """The table with money in the currency."""
+        return self.unit.shown(self.frame, ("estimate", "low", "high", "naive"))
 
 
 def value(

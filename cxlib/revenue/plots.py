@@ -6,7 +6,7 @@ import numpy as np
 
 from cxlib import figures
 from cxlib.figures import ACCENT, COLOURS, INK, MUTED, WARM, Shown
-from cxlib.results import TOO_FEW, nice, number, percent, visible
+from cxlib.results import nice, number, percent, visible
 from cxlib.revenue.causal import Ladder
 from cxlib.revenue.outlook import Check, Value
 from cxlib.revenue.realised import Realised
@@ -14,15 +14,6 @@ from cxlib.revenue.rollouts import Rollout
 from cxlib.revenue.scenarios import Scenario
 
 RUNGS = {"naive": WARM, "adjusted": COLOURS[1], "identified": ACCENT}
-
-
-def nothing(title: str) -> Shown:
-    """The figure that stands where a figure would show too few customers."""
-    fig, ax = figures.figure(height=1.0)
-    ax.text(0, 0.5, str(TOO_FEW), va="center")
-    ax.set_axis_off()
-    ax.set_title(title)
-    return figures.finish(fig, f"{title}: too few customers for a figure.")
 
 
 def realised(result: Realised) -> Shown:
@@ -33,7 +24,7 @@ def realised(result: Realised) -> Shown:
     measures = [name for name in ("revenue", "margin", "net") if (table["measure"] == name).any()]
     personas = list(table["persona"].unique())
     if not measures:
-        return nothing(title)
+        return figures.nothing(title)
     one = measures[-1]
     chosen = table if len(personas) == 1 else table[table["measure"] == one]
     chosen = result.unit.shown(chosen)
@@ -52,7 +43,7 @@ def value(result: Value) -> Shown:
     title = "What a customer is expected to bring"
     table = visible(result.table())
     if table.empty:
-        return nothing(title)
+        return figures.nothing(title)
     table = result.unit.shown(table, ("estimate", "low", "high", "naive"))
     fig, ax = figures.figure(height=0.42 * len(table) + 1.7)
     figures.dots(ax, list(table["persona"]), table["estimate"], table["low"], table["high"])
@@ -72,7 +63,7 @@ def check(result: Check) -> Shown:
     title = "The same forecast, tried on what has happened"
     table = visible(result.table()) if len(result.table()) else result.table()
     if table.empty:
-        return nothing(title)
+        return figures.nothing(title)
     fig, axes = figures.figure("wide", height=2.3, columns=2)
     for ax, (measure, part) in zip(axes, table.groupby("measure", sort=False), strict=True):
         size = result.unit.size if measure == result.amount else 1.0
@@ -94,7 +85,7 @@ def ladder(*results: Ladder) -> Shown:
     """Each ladder's rungs with their intervals, from the naive to the identified, one panel a ladder."""
     title = "One effect, three ways to look"
     if any(visible(result.table()).empty for result in results):
-        return nothing(title)
+        return figures.nothing(title)
     fig, axes = figures.figure("wide" if len(results) > 1 else "text", height=2.3, columns=len(results))
     said = []
     for ax, result in zip(np.atleast_1d(axes), results, strict=True):
@@ -118,7 +109,7 @@ def rollout(result: Rollout) -> Shown:
     title = "Before and after the offer came"
     table = visible(result.table().dropna(subset=["since"]))
     if table.empty:
-        return nothing(title)
+        return figures.nothing(title)
     table = result.effect.unit.shown(table)
     fig, ax = figures.figure(height=3.0)
     live = table["since"].to_numpy(int) >= 0
@@ -144,7 +135,7 @@ def scenario(result: Scenario) -> Shown:
     title = f"{result.name}: what it has earned by month"
     path = result.path
     if not np.isfinite(path["estimate"]).all():
-        return nothing(title)
+        return figures.nothing(title)
     fig, ax = figures.figure(height=3.0)
     ax.fill_between(path["month"], path["low"], path["high"], color=ACCENT, alpha=0.18, linewidth=0)
     ax.plot(path["month"], path["estimate"], color=ACCENT, linewidth=2)

@@ -14,14 +14,14 @@ that bring least; by probabilities 1,579 and 622; corrected -1,697 and -2,136.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import ibis
 import numpy as np
 import pandas as pd
 
 from cxlib import stats
-from cxlib.results import TOO_FEW, Claim, Result, bundle, nice, number, percent, visible
+from cxlib.results import TOO_FEW, Claim, Result, nice, number, percent, visible
 from cxlib.revenue.units import MONEY, Unit, money
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ class Realised(Result):
     unmatched : customers without a membership (0 where none were given)
     since, until : days of the first and the last order
     """
+
+    ROWS: ClassVar = 40
 
     frame: pd.DataFrame = field(repr=False)
     unit: Unit
@@ -79,8 +81,9 @@ class Realised(Result):
         low, high = (number(row[end] / self.unit.size) for end in ("low", "high"))
         return f"{self.unit.say(row['estimate'])} ({low} to {high})"
 
-    def _repr_mimebundle_(self, **kwargs: object) -> dict[str, str]:
-        return bundle(in_currency(self.frame, self.unit), rows=40)
+    def shown(self) -> pd.DataFrame:
+        """The table with money in the currency."""
+        return in_currency(self.frame, self.unit)
 
 
 def in_currency(table: pd.DataFrame, unit: Unit) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from scipy import stats as distributions
 
 from cxlib.errors import CxValueError
 from cxlib.frames import column, numbers
-from cxlib.results import Claim, Result, bundle, nice
+from cxlib.results import Claim, Result, nice
 from cxlib.revenue.causal import Effect
 from cxlib.revenue.regression import Array
 from cxlib.revenue.units import PLAIN, Unit
@@ -60,8 +60,9 @@ class Rollout(Result):
             f"{self.effect.claim()} {before} {len(self.regions)} regions: a shock to one of them alone is not in the interval."
         )
 
-    def _repr_mimebundle_(self, **kwargs: object) -> dict[str, str]:
-        return bundle(self.effect.unit.shown(self.frame))
+    def shown(self) -> pd.DataFrame:
+        """The table with money in the currency."""
+        return self.effect.unit.shown(self.frame)
 
 
 class _Cell(NamedTuple):

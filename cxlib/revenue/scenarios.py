@@ -15,7 +15,7 @@ from scipy import special
 from scipy import stats as distributions
 
 from cxlib.errors import CxValueError
-from cxlib.results import Claim, Result, bundle, nice, number, percent
+from cxlib.results import Claim, Result, nice, number, percent
 from cxlib.revenue.causal import Effect
 from cxlib.revenue.regression import Array
 
@@ -45,8 +45,9 @@ class Scenario(Result):
         not within the horizon), loss_probability, worth_knowing: estimate, low, high, n (behind the effect)."""
         return self.frame
 
-    def _repr_mimebundle_(self, **kwargs: object) -> dict[str, str]:
-        return bundle(self.frame.assign(quantity=self.frame["quantity"].map(nice)))
+    def shown(self) -> pd.DataFrame:
+        """The table with names for people."""
+        return self.frame.assign(quantity=self.frame["quantity"].map(nice))
 
     def claim(self) -> Claim:
         """What it earns, when it has paid for itself, how likely it loses, and what to do."""

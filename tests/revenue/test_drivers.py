@@ -127,7 +127,7 @@ def test_a_panel_has_every_customer_in_every_whole_month(small: Study) -> None:
     [
         (lambda s: failures(s, failed="lost"), "ended as `lost`"),
         (lambda s: failures(s, touchpoints=["cal"]), "Did you mean `call`"),
-        (lambda s: failures(s, window="a while"), "no length of time"),
+        (lambda s: failures(s, window="a while"), "write a length of time"),
         (lambda s: nudged(s, "nudges", "link"), "Did you mean `nudge`"),
         (lambda s: nudged(s, "nudge", "link", control="none"), "it needs `none` and one other"),
         (lambda s: adoption(s, "nudge", "link", outcome="profit"), "No outcome `profit`"),
