@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from cxlib.errors import CxValueError
+from cxlib.masks import masked
 
 EVERYWHERE = "(all)"
 """The key of the row that stands for all groups together."""
@@ -38,6 +39,10 @@ class Claim(str):
     >>> Claim("Half of the journeys end in the cart.")
     Half of the journeys end in the cart.
     """
+
+    def __new__(cls, text: object = "") -> Claim:
+        """The sentence, without anybody's address or number that a study's names may hold."""
+        return super().__new__(cls, masked(str(text)))
 
     def __repr__(self) -> str:
         return str(self)
@@ -108,12 +113,12 @@ class Summary:
         return "\n".join(f"- {_literal(line)}" for line in self.lines)
 
     def __repr__(self) -> str:
-        return "\n".join(self.lines)
+        return "\n".join(masked(line) for line in self.lines)
 
 
 def _literal(text: str) -> str:
     """Text that Markdown shows as it is: a study's names may hold `*`, `_`, `<` or a backslash."""
-    return re.sub(r"([\\*_`\[\]#|~])", r"\\\1", html.escape(text, quote=False))
+    return re.sub(r"([\\*_`\[\]#|~])", r"\\\1", html.escape(masked(text), quote=False))
 
 
 def bundle(
@@ -127,7 +132,9 @@ def bundle(
     text = readable(kept.head(rows), shares).map(lambda cell: "-" if cell is None else str(cell))
     return {
         "text/html": show(table, rows, shares, whole),
-        "text/csv": kept.to_csv(index=False),
+        "text/csv": kept.map(lambda cell: masked(cell) if isinstance(cell, str) else cell).to_csv(
+            index=False
+        ),
         "text/plain": text.to_string(index=False),
     }
 
@@ -262,7 +269,7 @@ def _said(value: object, share: bool = False) -> str | None:
         return percent(float(value)) if share else number(float(value))
     if isinstance(value, pd.Timestamp):
         return value.strftime("%Y-%m-%d")
-    return str(value)
+    return masked(str(value))
 
 
 def _cell(text: object, numeric: bool) -> str:
@@ -299,5 +306,9 @@ def percent(value: float) -> str:
 
 
 def nice(name: object) -> str:
-    """A name for people: `web_product_page` becomes `web product page`."""
-    return str(name).replace("_", " ")
+    """A name for people: `web_product_page` becomes `web product page`; no address or number of anybody's.
+
+    >>> nice("mail_to_anna@example.com")
+    '[e-mail]'
+    """
+    return masked(str(name)).replace("_", " ")

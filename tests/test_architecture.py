@@ -60,7 +60,7 @@ def test_only_the_engine_names_a_backend_or_runs_sql_or_creates_tables() -> None
 
 def test_readers_know_the_contract_and_nothing_else() -> None:
     for file, known in knows("readers").items():
-        assert known <= {"contract", "errors"}, file
+        assert known <= {"contract", "errors", "masks"}, file
 
 
 @pytest.mark.parametrize("room", sorted(ROOMS))
@@ -83,11 +83,12 @@ def test_the_hall_knows_no_room() -> None:
     allowed = {
         "errors": set[str](),
         "contract": {"errors"},
-        "results": {"errors"},
+        "masks": set[str](),
+        "results": {"errors", "masks"},
         "frames": {"errors"},
         "figures": {"errors", "results"},
         "stats": {"errors", "frames", "results"},
-        "study": {"contract", "errors", "readers", "cxlib"},
+        "study": {"contract", "errors", "masks", "readers", "cxlib"},
     }
     for name, fine in allowed.items():
         for file, known in knows(name).items():
