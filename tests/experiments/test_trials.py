@@ -320,7 +320,8 @@ def test_an_a_a_test_of_a_study_is_wrong_as_often_as_promised() -> None:
 
 
 def test_tea_tastings_documented_example() -> None:
-    tea = pytest.importorskip("tea_tasting")
+    import tea_tasting as tea
+
     data = tea.make_users_data(rng=42, covariates=True, return_type="pandas")
     metrics = {
         "sessions": tea.Mean("sessions", "sessions_covariate"),
