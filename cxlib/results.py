@@ -207,7 +207,7 @@ def show(
         for record in shown.itertuples(index=False, name=None)
     )
     head = "".join(
-        f'<th scope="col"{NUMBER if numeric[name] else ""}>{html.escape(nice(name))}</th>' for name in shown
+        f'<th scope="col"{NUMBER if numeric[name] else TEXT}>{html.escape(nice(name))}</th>' for name in shown
     )
     note = f'<p class="table-note">{"; ".join(notes).capitalize()}.</p>' if notes else ""
     return f'<table class="result"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}'
@@ -219,6 +219,7 @@ def _measured(column: pd.Series) -> bool:
 
 
 NUMBER = ' class="number"'
+TEXT = ' style="text-align: left"'  # JupyterLab sets every cell right
 
 
 def readable(table: pd.DataFrame, shares: tuple[str, ...] = ()) -> pd.DataFrame:
@@ -275,7 +276,7 @@ def _said(value: object, share: bool = False) -> str | None:
 def _cell(text: object, numeric: bool) -> str:
     if not isinstance(text, str):
         return '<td class="empty">-</td>'
-    return f"<td{NUMBER if numeric else ''}>{html.escape(text)}</td>"
+    return f"<td{NUMBER if numeric else TEXT}>{html.escape(text)}</td>"
 
 
 def number(value: float) -> str:

@@ -117,7 +117,7 @@ def test_a_result_says_how_it_is_displayed() -> None:
 
     assert Spread().visible()["key"].tolist() == ["c", "d"]
     html = Spread()._repr_mimebundle_()["text/html"]
-    assert f'<td>d</td><td class="number">{percent(0.5)}</td>' in html
+    assert f'>d</td><td class="number">{percent(0.5)}</td>' in html
     assert "the first 1 of 2 rows" in html
 
 
