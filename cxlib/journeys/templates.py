@@ -22,7 +22,7 @@ from cxlib.errors import CxLookupError, did_you_mean
 from cxlib.journeys.map_lines import Lines
 from cxlib.journeys.members import Members
 from cxlib.journeys.pain_points import PainPoints, pain_points
-from cxlib.results import EVERYWHERE, TOO_FEW, Claim, Result, minimum, nice, percent, visible
+from cxlib.results import EVERYWHERE, TOO_FEW, Claim, Result, in_csv, minimum, nice, percent, visible
 from cxlib.study.log import GAP
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class JourneyMap(Result):
         text = [f"{said(p)}\n" + "\n".join(f"  {h}: {' | '.join(c)}" for h, c in lines) for p, lines in maps]
         return {
             "text/html": _wall(self.stages, maps),
-            "text/csv": self._seen.round(9).to_csv(index=False),
+            "text/csv": in_csv(self._seen.round(9)),
             "text/plain": "\n".join(text),
         }
 
