@@ -58,6 +58,22 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("path", help="a folder with <table>.parquet or <table>.csv")
     check.set_defaults(run=_check)
 
+    new = commands.add_parser("new", help="a study of your own files: guess their mapping, to be edited")
+    new.add_argument("study", type=Path, help="a new folder, for study.yaml and the key of its pseudonyms")
+    new.add_argument("--from", dest="files", type=Path, nargs="+", required=True, metavar="FILE",
+                     help="CSV, TSV, Excel, JSON, Parquet, XES; they stay where they are")  # fmt: skip
+    new.add_argument(
+        "--zone", default="", metavar="Z", help="the clock of times without one: Europe/Rome, UTC"
+    )
+    new.add_argument("--currency", default="", metavar="C", help="of amounts whose file names none: EUR")
+    new.add_argument("--title", default="", help="the study's title (default: the folder's name)")
+    new.set_defaults(run=_new)
+
+    forget = commands.add_parser("forget", help="take a person out of a study's tables and every cache of it")
+    forget.add_argument("study", type=Path, help="the study's folder")
+    forget.add_argument("person", help="an id of theirs, as exported or as a pseudonym")
+    forget.set_defaults(run=_forget)
+
     studies = commands.add_parser("studies", help="list the studies that can be opened by name")
     studies.set_defaults(run=_studies)
 
@@ -146,6 +162,8 @@ def _about(study: Study) -> tuple[About, set[str]]:
     has = set(study.tables) | {f"{table}.{column}" for table in study.tables for column in study.given[table]}
     if study.truths:
         has.add("truth")
+    if study.has("touchpoints") or study.has("orders") or study.has("surveys", "customer_id"):
+        has.add("persons")
     if study.has("touchpoints"):
         from cxlib.journeys import purchases
 
@@ -174,6 +192,50 @@ def _check(arguments: argparse.Namespace) -> int:
     findings = check(arguments.path)
     print(findings)
     return 1 if findings.violations else 0
+
+
+def _new(arguments: argparse.Namespace) -> int:
+    from cxlib.guess import guess
+    from cxlib.study.pseudonyms import key_of
+
+    folder = arguments.study
+    _refuse_filled(folder)
+    given = {name: getattr(arguments, name) for name in ("zone", "currency", "title")}
+    made = guess(arguments.files, folder, **given)
+    unfinished = folder.resolve().with_name(f".{folder.resolve().name}-{os.getpid()}")
+    try:
+        unfinished.mkdir(parents=True)
+        (unfinished / "study.yaml").write_text(made.text, "utf-8")
+        (unfinished / ".gitignore").write_text(".key\n", "utf-8")
+        key_of(unfinished, make=True)
+        folder.mkdir(exist_ok=True)
+        for name in (".key", ".gitignore", "study.yaml"):
+            (unfinished / name).replace(folder / name)
+    except OSError as error:
+        raise CxValueError(f"{folder} cannot be written: {error}.") from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    for title, lines in (
+        ("Found", made.found),
+        ("Not taken", made.left),
+        (f"To be stated by hand in {folder / 'study.yaml'}", made.state),
+    ):
+        if lines:
+            print("\n".join([f"{title}:", *(f"  {line}" for line in lines), ""]))
+    print(f"Next: cx check {folder}")
+    return 0
+
+
+def _refuse_filled(folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise CxValueError(f"{folder} is there already and not empty; name a new folder.")
+
+
+def _forget(arguments: argparse.Namespace) -> int:
+    from cxlib.study.forget import forget
+
+    print(forget(arguments.study, arguments.person))
+    return 0
 
 
 def _studies(arguments: argparse.Namespace) -> int:
@@ -232,8 +294,7 @@ def _notebooks(arguments: argparse.Namespace) -> int:
 def _simulate(arguments: argparse.Namespace) -> int:
     from cxlib.world import simulate
 
-    if arguments.out.exists() and (not arguments.out.is_dir() or any(arguments.out.iterdir())):
-        raise CxValueError(f"{arguments.out} is there already and not empty; name a new folder.")
+    _refuse_filled(arguments.out)
     made = simulate(
         arguments.customers, arguments.seed, world=arguments.world, faults=not arguments.no_faults
     )

@@ -28,7 +28,7 @@ def test_help_comes_quickly_and_names_every_command() -> None:
     begin = time.perf_counter()
     done = subprocess.run([sys.executable, "-m", "cxlib", "--help"], cwd=ROOT, capture_output=True, text=True)
     assert time.perf_counter() - begin < 3  # 0.1 s on a quiet machine; importing pandas would take longer
-    for command in ("report", "check", "studies", "data", "notebooks", "simulate"):
+    for command in ("report", "check", "new", "studies", "data", "notebooks", "simulate"):
         assert f"\n    {command}" in done.stdout
 
 
@@ -43,7 +43,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 @pytest.mark.parametrize(
     "argv",
-    [[], ["paint"], ["data"], ["notebooks", "--run", "--check"], ["simulate", "x"], ["check"],
+    [[], ["paint"], ["new", "x"], ["data"], ["notebooks", "--run", "--check"], ["simulate", "x"], ["check"],
      ["simulate", "x", "--customers", "0"], ["simulate", "x", "--customers", "many"]],
 )  # fmt: skip
 def test_a_wrong_command_line_is_exit_code_2(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,6 +111,53 @@ def test_check_is_content_with_the_demo(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_check_of_an_empty_folder_is_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "none of the contract's tables" in refused(capsys, "check", str(tmp_path))
+
+
+def test_new_writes_a_mapping_and_a_key_and_says_what_comes_next(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        [f"u{i % 20}", ["view", "purchase"][i % 2], f"2026-01-{13 + i % 15}", "a@b.org"] for i in range(60)
+    ]
+    log = pd.DataFrame(rows, columns=["user_id", "event", "time", "email"])
+    log.to_csv(tmp_path / "log.csv", index=False)
+    folder = tmp_path / "studies" / "mine, été"
+    assert main(["new", str(folder), "--from", str(tmp_path / "log.csv")]) == 0
+    printed = capsys.readouterr().out
+    assert "contact columns: email" in printed
+    assert "zone: the clock of `time`" in printed
+    assert printed.endswith(f"Next: cx check {folder}\n")
+    assert sorted(path.name for path in folder.iterdir()) == [".gitignore", ".key", "study.yaml"]
+    assert (folder / ".key").stat().st_mode & 0o077 == 0
+    assert "`zone`" in refused(capsys, "check", str(folder))
+    written = (folder / "study.yaml").read_text("utf-8")
+    (folder / "study.yaml").write_text(written.replace("zone:  ", "zone: Europe/Rome  "), "utf-8")
+    assert main(["check", str(folder)]) == 0
+    assert "touchpoints 60 rows" in capsys.readouterr().out
+    assert "not empty" in refused(capsys, "new", str(folder), "--from", str(tmp_path / "log.csv"))
+
+
+def test_new_writes_nothing_where_no_file_is_of_use(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.csv").write_text("x,y\n1,2\n")
+    message = refused(
+        capsys, "new", str(tmp_path / "new"), "--from", str(tmp_path / "a.csv"), str(tmp_path / "b.csv")
+    )
+    assert "no column says who it was or when" in message
+    assert "b.csv is not there" in message
+    for wrong in (["--zone", "Rome"], ["--currency", "eur"]):
+        assert wrong[1] in refused(
+            capsys, "new", str(tmp_path / "new"), "--from", str(tmp_path / "a.csv"), *wrong
+        )
+    assert not (tmp_path / "new").exists()
+    assert "cannot be written" in refused(
+        capsys,
+        "new",
+        str(tmp_path / "a.csv" / "x"),
+        "--from",
+        str(ROOT / "tests" / "readers" / "samples" / "log.xes"),
+    )
 
 
 def test_simulate_writes_a_study_that_opens_and_will_not_write_over_one(

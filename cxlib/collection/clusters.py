@@ -18,6 +18,7 @@ import pandas as pd
 from cxlib import stats
 from cxlib.results import Claim, Result
 from cxlib.stats import Clustered
+from cxlib.study import Study
 
 PERSON = "person_"  # the names of our own columns end in _, so that no study's own can be hit
 
@@ -131,3 +132,23 @@ def rate(keys: dict[str, object], found: pd.DataFrame, name: str, n: int | None 
     interval = stats.wilson(p * size, size, df=share.df)
     ends = {"estimate": float(p[0]), "low": float(interval.low[0]), "high": float(interval.high[0])}
     return {**keys, **ends, "n": count, "customers": int(found["customers"].iloc[0])}
+
+
+def event_shares(
+    study: Study, people: ir.Table, parts: Mapping[str, tuple[ir.Value, ir.Value]], key: str
+) -> pd.DataFrame:
+    """The share of events that each part marks, customers as clusters: one row a part that has events.
+
+    `people` is one row a person, a part two of its counts: events marked, of all events. Columns: `key`
+    (the part), estimate, low, high, n (events), customers, count (events marked).
+    """
+    rows = []
+    for name, (marked, whole) in parts.items():
+        # A person's share, weighted by the person's events, is a ratio of sums over persons.
+        asked = people.mutate(weight_=whole, share_=marked / whole.nullif(0))
+        asked = asked.filter(asked["weight_"] > 0)
+        found = study.fetch(sums(asked, {"share": asked["share_"]}))
+        if found["customers"].iloc[0]:
+            row = rate({key: name}, found, "share", n=int(found["weight_"].iloc[0]))
+            rows.append({**row, "count": round(found["share_"].iloc[0])})
+    return pd.DataFrame(rows, columns=[key, "estimate", "low", "high", "n", "customers", "count"])

@@ -7,6 +7,8 @@ import pandas as pd
 
 from cxlib import figures
 from cxlib.collection.clusters import Counts
+from cxlib.collection.faults import Faults
+from cxlib.collection.identity import Sensitivity
 from cxlib.collection.quality import Quality
 from cxlib.collection.responders import Responders
 from cxlib.collection.voice import Scores, points
@@ -129,3 +131,83 @@ def stars_bar(result: Counts) -> Shown:
     ax.margins(y=0.12)
     said = ", ".join(f"{score}: {value:.1f} %" for score, value in zip(table["score"], estimate, strict=True))
     return figures.finish(fig, f"Bar chart of how answers spread over the scores: {said}.")
+
+
+def coverage_lines(result: Sensitivity) -> Shown:
+    """Each figure with its interval, by the share of links it rests on; one panel a figure."""
+    table = result.visible()
+    names = list(table["figure"].unique())
+    if not names:
+        return figures.nothing("Figures by the share of links used")
+    fig, axes = figures.figure("wide" if len(names) > 1 else "text", 3.0, len(names))
+    said = []
+    for name, ax in zip(names, np.atleast_1d(axes), strict=True):
+        part = table[table["figure"] == name].sort_values("share")
+        ax.fill_between(100 * part["share"], part["low"], part["high"], color=figures.ACCENT, alpha=0.2)
+        ax.plot(100 * part["share"], part["estimate"], color=figures.ACCENT, marker="o", markersize=4)
+        ax.axhline(part["estimate"].iloc[-1], color=figures.MUTED, linewidth=1, linestyle="--")
+        ax.set_xlabel("links used, %")
+        ax.set_title(figures.label(name))
+        least, most = part.iloc[0], part.iloc[-1]
+        said.append(
+            f"{nice(name)} from {number(least['estimate'])} at {percent(least['share'])} of the links to "
+            f"{number(most['estimate'])} at {percent(most['share'])}"
+        )
+    return figures.finish(fig, f"Figures with their intervals by the share of links used: {'; '.join(said)}.")
+
+
+def fault_dots(result: Faults) -> Shown:
+    """The share of events with each fault as a dot with its interval."""
+    table = result.visible()
+    if table.empty:
+        return figures.nothing("Events at fault")
+    return _dots(table, table["fault"].tolist(), "events, %", "Events at fault", 100)
+
+
+def drift_dots(result: Counts, rows: int = 12) -> Shown:
+    """The columns that differ between the halves beyond chance, farthest first: the class that moved most."""
+    table = result.visible()
+    shown = table[table["q"] < 0.05].nlargest(rows, "distance")
+    if shown.empty:
+        return figures.nothing("What differs between the halves")
+    labels = [f"{column}: {label}" for column, label in zip(shown["column"], shown["class"], strict=True)]
+    return _dots(shown, labels, "change of its share, points", "What differs between the halves", 1)
+
+
+def identity_bars(result: Counts) -> Shown:
+    """Whose each channel's events are: shares that add up to the whole, the largest channel on top."""
+    table = result.visible()
+    if table.empty:
+        return figures.nothing("Whose the events are")
+    wide = 100 * table.pivot(index="channel", columns="whose", values="estimate")
+    wide = wide.loc[table["channel"].unique()[::-1], table["whose"].unique()]
+    fig, ax = figures.figure(height=1.2 + 0.28 * len(wide))
+    left = np.zeros(len(wide))
+    for place, whose in enumerate(wide):
+        ax.barh(
+            [figures.label(c) for c in wide.index],
+            wide[whose],
+            left=left,
+            color=figures.COLOURS[place],
+            label=whose,
+        )
+        left += wide[whose].to_numpy()
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16 - 0.3 / len(wide)), ncols=3, frameon=False)
+    ax.grid(axis="y", visible=False)
+    ax.set_xlabel("events, %")
+    ax.set_title("Whose the events are")
+    said = ", ".join(f"{share:.1f} % {whose}'" for whose, share in wide.iloc[-1].items())
+    return figures.finish(
+        fig, f"Bars of whose the events of {len(wide) - 1} channels are; all together {said}."
+    )
+
+
+def _dots(table: pd.DataFrame, labels: list[str], unit: str, title: str, factor: float) -> Shown:
+    """Estimates with their intervals, one row a label, and the alt text that says them."""
+    fig, ax = figures.figure(height=0.9 + 0.28 * len(table))
+    estimate, low, high = (factor * table[name].to_numpy(float) for name in ("estimate", "low", "high"))
+    figures.dots(ax, labels, estimate, low, high, against=0)
+    ax.set_xlabel(unit)
+    ax.set_title(title)
+    said = ", ".join(f"{nice(name)} {value:.1f}" for name, value in zip(labels, estimate, strict=True))
+    return figures.finish(fig, f"{title}, with intervals ({unit}): {said}.")

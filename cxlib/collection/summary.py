@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cxlib.collection.identity import stitch
 from cxlib.collection.promises import promises
 from cxlib.collection.quality import quality
 from cxlib.collection.responders import responders
@@ -23,11 +24,13 @@ def summary(study: Study) -> Summary:
         lines.append(f"Neither touchpoints nor surveys are in this study; it has {held} (rows).")
     if study.has("touchpoints"):
         found = quality(study)
-        volume = [str(found.volume.claim()), str(found.issues.claim())]
-        issues = found.issues.visible().sort_values("estimate", ascending=False)
-        if len(issues) and issues["estimate"].iloc[0] > 0.005:
-            worst = issues.iloc[0]
-            advice.append(f"find where {worst['check']} come from ({percent(worst['estimate'])} of events)")
+        volume = [str(found.volume.claim()), str(found.faults.claim())]
+        faults = found.faults.visible().sort_values("estimate", ascending=False)
+        if len(faults) and faults["estimate"].iloc[0] > 0.005:
+            worst = faults.iloc[0]
+            advice.append(
+                f"find where events come from that are {worst['fault']} ({percent(worst['estimate'])})"
+            )
     if study.has("orders", "status", "promised_ts", "delivered_ts"):
         lines.append(str(promises(study).claim()))
     if study.has("surveys"):
@@ -48,3 +51,17 @@ def summary(study: Study) -> Summary:
     if advice:
         lines.append(f"Next: {'; '.join(advice)}.")
     return Summary(tuple(dict.fromkeys(lines)))
+
+
+def state(study: Study) -> Summary:
+    """The state of the events, for somebody to sign: faults, who is who, what was refused, gaps, drift."""
+    if not study.has("touchpoints"):
+        return Summary(("This study has no touchpoints: there is nothing here to be at fault.",))
+    found = quality(study)
+    lines = [str(found.faults.claim())]
+    if study.has("touchpoints", "anonymous_id"):
+        stitched = stitch(study)
+        lines += [str(stitched.claim()), str(stitched.audit.claim())]
+    else:
+        lines.append(str(found.identity.claim()))
+    return Summary(tuple(dict.fromkeys([*lines, str(found.gaps.claim()), str(found.drift.claim())])))

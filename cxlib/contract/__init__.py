@@ -10,7 +10,7 @@ contract are kept and carried. `findings` compiles the whole check of a table to
 """
 
 from cxlib.contract.checks import findings
-from cxlib.contract.conversion import EXPONENTS, complete, typed
+from cxlib.contract.conversion import EXPONENTS, complete, half_even, scaled, typed
 from cxlib.contract.finding import Finding, Findings
 from cxlib.contract.settings import CURRENCY, Settings
 from cxlib.contract.tables import (
@@ -42,5 +42,7 @@ __all__ = [
     "Table",
     "complete",
     "findings",
+    "half_even",
+    "scaled",
     "typed",
 ]

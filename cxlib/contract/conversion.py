@@ -138,15 +138,23 @@ def _minor_units(exact: Any, raw: ir.Table, settings: Settings) -> ir.Value:
     if "currency" in raw.columns:
         named: Any = raw["currency"].cast("string")
         currency = ibis.coalesce(named.nullif(""), settings.currency)
-    power: Any = ibis.cases(
-        *(
-            (currency.isin([c for c, e in EXPONENTS.items() if e == exponent]), 10**exponent)
-            for exponent in (0, 3, 4)
-        ),
-        else_=100,
-    )
-    scaled = exact * power.cast("decimal(5, 0)")
-    below = scaled.floor().try_cast("int64")
-    rest = scaled - scaled.floor()
+    return half_even(scaled(exact, currency))
+
+
+def scaled(exact: Any, currency: Any) -> Any:
+    """A decimal amount times the minor units in one of each row's currency, exactly."""
+    powers = [
+        (currency.isin([c for c, e in EXPONENTS.items() if e == exponent]), 10**exponent)
+        for exponent in (0, 3, 4)
+    ]
+    usual = ~currency.re_search(f"^({'|'.join(EXPONENTS)})$")  # the lists are slow, and rarely needed
+    power: Any = ibis.cases((usual, 100), *powers, else_=100)
+    return exact * power.cast("decimal(5, 0)")
+
+
+def half_even(number: Any) -> ir.Value:
+    """The whole number nearest to a decimal, of two the even one."""
+    below = number.floor().try_cast("int64")
+    rest = number - number.floor()
     up = (rest > 0.5) | ((rest == 0.5) & (below % 2 != 0))
     return below + up.cast("int64")

@@ -19,7 +19,12 @@ import pandas as pd
 
 from cxlib.errors import CxLookupError, did_you_mean
 
-READERS: dict[str, str] = {"cdnow": "cxlib.readers.cdnow", "olist": "cxlib.readers.olist"}
+READERS: dict[str, str] = {
+    "bpic2012": "cxlib.readers.bpic2012",
+    "cdnow": "cxlib.readers.cdnow",
+    "olist": "cxlib.readers.olist",
+    "sfo_survey": "cxlib.readers.sfo_survey",
+}
 """Name of a reader (and of its data set in data/registry.tsv) -> its module."""
 
 
@@ -38,7 +43,7 @@ def reader(name: str) -> Reader:
 
     >>> reader("olits")
     Traceback (most recent call last):
-    cxlib.errors.CxLookupError: no reader `olits`; there are: cdnow, olist. Did you mean `olist`?
+    cxlib.errors.CxLookupError: no reader `olits`; there are: bpic2012, cdnow, olist, sfo_survey. Did you mean `olist`?
     """
     if name not in READERS:
         known = ", ".join(sorted(READERS))

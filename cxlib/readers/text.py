@@ -7,7 +7,7 @@ names the file, the column, how many values, and three of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -21,11 +21,14 @@ INTEGER = r"[+-]?[0-9]{1,18}"
 AMOUNT = r"[+-]?[0-9]{1,15}(?:\.[0-9]{0,10})?"
 
 
-def read_columns(files: Mapping[str, Path], file: str, columns: Sequence[str]) -> pd.DataFrame:
+def read_columns(
+    files: Mapping[str, Path], file: str, columns: Sequence[str], tidy: Callable[[str], str] = str
+) -> pd.DataFrame:
     """Named columns of one UTF-8 comma-separated file, all text; an empty field is null.
 
-    `files` maps file names to paths. Raises `CxLookupError` for a file that is not among them and
-    `CxValueError` for one that is not such a file or lacks a column.
+    `files` maps file names to paths; `tidy` turns a name of the header into the one asked for. Raises
+    `CxLookupError` for a file that is not among them and `CxValueError` for one that is not such a file or
+    lacks a column.
     """
     if file not in files or not Path(files[file]).is_file():
         there = ", ".join(sorted(name for name, path in files.items() if Path(path).is_file())) or "none"
@@ -38,6 +41,7 @@ def read_columns(files: Mapping[str, Path], file: str, columns: Sequence[str]) -
         raise CxValueError(
             f"{file} is not a UTF-8 comma-separated file with a header ({error}). Save it as one."
         ) from error
+    frame.columns = [tidy(column) for column in frame.columns]
     absent = [column for column in columns if column not in frame.columns]
     if absent:
         raise CxValueError(

@@ -61,6 +61,7 @@ def _said(need: str) -> str:
         "truth": "a planted truth",
         "conversion": "touchpoints known to be conversions",
         "answers": "survey answers",
+        "persons": "touchpoints, orders or answers of customers",
     }
     return others.get(need, f"the table {need}")
 

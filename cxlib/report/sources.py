@@ -24,7 +24,7 @@ from cxlib.errors import CxLookupError, CxValueError, did_you_mean
 from cxlib.report.cells import TEAMS, first_line, fit, tags
 
 TABLES = ("touchpoints", "catalog", "customers", "identities", "surveys", "orders", "exposures")
-NEEDS = (*(f"needs-{table}" for table in TABLES), "needs-answers", "needs-conversion", "needs-truth")
+NEEDS = tuple(f"needs-{what}" for what in (*TABLES, "answers", "conversion", "persons", "truth"))
 """What a section may need; a single column too, as in `needs-orders.promised_ts`, or a value of the columns
 that name things, as in `needs-exposures.experiment=app_nudge`."""
 SHOWN = ("summary", "claim", "thumbnail", "hide-code", "exercise")

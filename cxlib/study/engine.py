@@ -7,16 +7,16 @@ engine is counted, so that a test can show that only results do.
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
 import itertools
 import os
 import shutil
+import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from pyarrow import parquet
 
 from cxlib.contract import Settings
 from cxlib.errors import CxError, CxValueError
+from cxlib.readers import raw
 
 # ibis 12 on pandas 3 and DuckDB 1.5 warns about its own internals; a reader can do nothing about it.
 warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"ibis\..*")
@@ -53,6 +54,10 @@ def _duckdb_micros(ts: ibis.dtype("timestamp(6)")) -> ibis.dtype("int64"): ...  
 
 @ibis.udf.scalar.builtin(name="unix_micros")
 def _spark_micros(ts: ibis.dtype("timestamp('UTC')")) -> ibis.dtype("int64"): ...  # type: ignore[valid-type]
+
+
+class Misread(CxValueError):
+    """The engine could not read a file; what reads it otherwise may, or may say more."""
 
 
 class Engine:
@@ -88,7 +93,7 @@ class Engine:
         if self.name != "duckdb":
             # ibis caches without registering the in-memory tables that the expression joins.
             self.con._run_pre_execute_hooks(expr)
-            return expr.cache()
+            return self.con._cached_table(expr)  # expr.cache() would keep plain values on DuckDB
         if path is None:
             return self.con.create_table(ibis.util.gen_name("kept"), expr, temp=True)
         with replacing(path) as unfinished:
@@ -116,8 +121,9 @@ class Engine:
                 f"study.yaml: encoding `{settings.encoding}` is not known; write one of {known}."
             )
         for path in paths:
-            _check_text(path, settings, encoding)
-        with _said_plainly(paths, settings, encoding):
+            raw.check_start(path, settings.delimiter, settings.encoding)
+            _refuse_twice(_walked(path, settings).names, path.name)
+        with _said_plainly(paths, settings):
             return self.con.read_csv(
                 [str(p) for p in paths],
                 all_varchar=True,
@@ -132,21 +138,78 @@ class Engine:
                 max_line_size=8_000_000,
             )
 
+    def text(self, path: Path, layout: raw.Layout) -> ir.Table:
+        """A lazy table over a delimited file as it lies, every column as text: c0, c1, ..."""
+        with _said_plainly([path]):
+            return self.con.read_csv(
+                str(path),
+                columns={f"c{i}": "VARCHAR" for i in range(len(layout.names))},
+                auto_detect=False,
+                header=False,
+                skip=layout.skip,
+                delim=layout.delimiter,
+                quote='"' if layout.quotes else "",
+                escape='"' if layout.quotes else "",
+                strict_mode=True,
+                null_padding=False,
+                max_line_size=raw.LONGEST,
+            )
+
+    def documents(self, path: Path, form: str) -> ir.Table:
+        """A lazy table over a JSON file, one column `json`; `form` as `cxlib.readers.raw.form_of` says it."""
+        largest = max(raw.LONGEST, path.stat().st_size + 1 if form == "unstructured" else 0)
+        with _said_plainly([path]):
+            return self.con.read_json(
+                str(path),
+                columns={"json": "JSON"},
+                format=form,
+                records="false",
+                maximum_object_size=largest,
+            )
+
+    def write(self, expr: ir.Table, path: Path, reads: Path, tell: Callable[[float], None]) -> None:
+        """Write a table computed from the file `reads`; `tell` hears now and then what share is done."""
+        done = threading.Event()
+
+        def watch() -> None:
+            while not done.wait(0.5):
+                tell(max(self.con.con.query_progress(), 0.0) / 100)
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            with replacing(path) as unfinished, _said_plainly([reads]):
+                self.con.to_parquet(expr, unfinished, **PARQUET)
+        finally:
+            done.set()
+            watcher.join()
+
+    def readable(self, path: Path) -> bool:
+        """True if a Parquet file is there and whole; a damaged one is taken away."""
+        try:
+            parquet.read_metadata(path)
+        except FileNotFoundError:
+            return False
+        except Exception:  # whatever is wrong with a cache file, the remedy is the same
+            path.unlink()
+            return False
+        return True
+
     def staged(self, paths: Sequence[Path], path: Path, settings: Settings) -> ir.Table:
         """CSV files parsed once into a Parquet file of trimmed text, which is then checked and converted."""
 
         def write(unfinished: Path) -> None:
             table = self.read_csv(paths, settings)
             trimmed = table.mutate(**{name: table[name].strip().nullif("") for name in table.columns})
-            with _said_plainly(paths, settings, ENCODINGS[settings.encoding.lower()]):
+            with _said_plainly(paths, settings):
                 self.con.to_parquet(trimmed, unfinished, **PARQUET)
 
         return self._stored(path, write)
 
-    def settled(self, view: ir.Table, raw: ir.Table, path: Path, settings: Settings) -> ir.Table:
+    def settled(self, view: ir.Table, given: ir.Table, path: Path, settings: Settings) -> ir.Table:
         """A converted table, computed once into `path`; one that needed no conversion stays where it is."""
-        if view.schema() == raw.schema() and settings.time_zone == "UTC":
-            return raw
+        if view.schema() == given.schema() and settings.time_zone == "UTC":
+            return given
 
         def write(unfinished: Path) -> None:
             with self.in_zone(settings.time_zone):
@@ -196,6 +259,21 @@ def embedded() -> Engine:
     return Engine(con)
 
 
+def frugal() -> Engine:
+    """A DuckDB for files larger than memory: it keeps the order of rows, and within a gigabyte."""
+    engine = embedded()
+    settings = {
+        "preserve_insertion_order": "true",
+        "memory_limit": "'1GB'",
+        "threads": min(os.cpu_count() or 1, 4),
+    }
+    if sys.stderr.isatty():  # elsewhere nobody sees it, and in a notebook it would be drawn by itself
+        settings |= {"enable_progress_bar": "true", "enable_progress_bar_print": "false"}
+    for name, value in settings.items():
+        engine.con.raw_sql(f"SET {name} = {value}")
+    return engine
+
+
 def memory(frames: Mapping[str, pd.DataFrame]) -> tuple[Engine, dict[str, ir.Table]]:
     """An embedded engine holding pandas frames."""
     engine = embedded()
@@ -241,10 +319,14 @@ def _quoted(text: object) -> str:
     return "'" + str(text).replace("'", "''") + "'"
 
 
+def _walked(path: Path, settings: Settings) -> raw.Layout:
+    """The layout of a CSV file that holds a table of the contract."""
+    layout = raw.Layout((), settings.delimiter, settings.encoding, skip=0)
+    return replace(layout, names=tuple(next(raw.records(path, layout))[1]), skip=1)
+
+
 @contextmanager
-def _said_plainly(
-    paths: Sequence[Path] = (), settings: Settings | None = None, encoding: str = "utf-8"
-) -> Iterator[None]:
+def _said_plainly(paths: Sequence[Path] = (), settings: Settings | None = None) -> Iterator[None]:
     """Turns the engine's errors on reading files into ours; an error in an expression stays what it is."""
     try:
         yield
@@ -254,9 +336,14 @@ def _said_plainly(
         if not paths and not _is_of_reading(error):
             raise
         if settings is not None:
-            for path in paths:
-                _explain_text(path, settings, encoding)
+            for path in paths:  # raises at the first line that is wrong
+                for _ in raw.records(path, _walked(path, settings)):
+                    pass
         names = ", ".join(p.name for p in paths[:3]) or "A table"
+        if "No space left" in str(error):
+            raise CxValueError(
+                "The disk is full. Make room, or name another cache folder in CXLIB_CACHE."
+            ) from error
         first = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         if settings is not None:
             advice = "Check its encoding, delimiter and quotes, or export it again as UTF-8."
@@ -264,7 +351,7 @@ def _said_plainly(
             advice = "The file is damaged or is not Parquet: export it again."
         if not paths:
             advice = "A file is damaged, or has changed: export it again, or clear the cache folder."
-        raise CxValueError(f"{names} cannot be read: {first}. {advice}") from error
+        raise Misread(f"{names} cannot be read: {first}. {advice}") from error
 
 
 def _is_of_reading(error: Exception) -> bool:
@@ -281,66 +368,3 @@ def _refuse_twice(names: Sequence[str], where: str) -> None:
     twice = sorted({name for name, low in zip(names, lower, strict=True) if low and lower.count(low) > 1})
     if twice:
         raise CxValueError(f"{where} has a column more than once: {', '.join(twice)}. Keep one, or rename.")
-
-
-def _check_text(path: Path, settings: Settings, encoding: str) -> None:
-    """Refuse a CSV file that is empty, is not in the stated encoding, or has another delimiter."""
-    with path.open("rb") as file:
-        start = file.read(1 << 16)
-    if not start.strip():
-        raise CxValueError(f"{path.name} is empty. Give it a header line, or take it away.")
-    if start[:2] in (b"\xff\xfe", b"\xfe\xff") and encoding != "utf-16":
-        raise CxValueError(
-            f"{path.name} is UTF-16. Save it as UTF-8, or put `encoding: utf-16` into study.yaml."
-        )
-    if start[:4] == b"PAR1":
-        raise CxValueError(f"{path.name} is a Parquet file named .csv. Rename it to {path.stem}.parquet.")
-    if b"\0" in start and encoding != "utf-16":
-        raise CxValueError(f"{path.name} holds binary data, not text. Export it as CSV in UTF-8.")
-    if encoding == "latin-1" and _is_utf8(start):
-        raise CxValueError(f"{path.name} is UTF-8. Take `encoding: {settings.encoding}` out of study.yaml.")
-    text = start.decode(encoding, errors="replace").lstrip("\ufeff\r\n")
-    line = text.splitlines()[0]
-    for other, said in ((";", ";"), ("\t", "\\t"), ("|", "|"), (",", ",")):
-        if other != settings.delimiter and line.count(other) > line.count(settings.delimiter):
-            raise CxValueError(
-                f"{path.name} is not delimited by `{settings.delimiter}` but, it seems, by `{said}`. "
-                f'Put `delimiter: "{said}"` into study.yaml, or export it again.'
-            )
-    _refuse_twice(next(csv.reader(io.StringIO(text, newline=None), delimiter=settings.delimiter)), path.name)
-
-
-def _is_utf8(start: bytes) -> bool:
-    """True if the bytes are UTF-8 and more than ASCII; a character cut off at their end does not count."""
-    try:
-        return not codecs.getincrementaldecoder("utf-8")().decode(start).isascii()
-    except UnicodeDecodeError:
-        return False
-
-
-def _explain_text(path: Path, settings: Settings, encoding: str) -> None:
-    """After the engine has refused a CSV file: the first line that is wrong, in words that help."""
-    decoder, size = codecs.getincrementaldecoder(encoding)(), 0
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                decoder.decode(line)
-            except UnicodeDecodeError:
-                raise CxValueError(
-                    f"{path.name}, line {number}, is not {settings.encoding}. Save the file as UTF-8, "
-                    "or put its encoding into study.yaml, such as `encoding: latin-1`."
-                ) from None
-    with path.open(encoding=encoding, errors="replace") as file:
-        reader = csv.reader(file, delimiter=settings.delimiter, strict=True)
-        try:
-            for row in reader:
-                size = size or len(row)
-                if len(row) != size:
-                    raise CxValueError(
-                        f"{path.name}, line {reader.line_num}, has {len(row)} fields; the header has {size}. "
-                        "Put fields that hold the delimiter into quotes, or export the file again."
-                    )
-        except csv.Error as error:
-            raise CxValueError(
-                f"{path.name}, line {reader.line_num}, cannot be read: {error}. Mend its quotes, or export again."
-            ) from error

@@ -12,6 +12,7 @@ import yaml
 from cxlib import readers
 from cxlib.contract import TABLES, Finding, Settings
 from cxlib.errors import CxValueError, did_you_mean
+from cxlib.readers import mapping, plain_yaml
 from cxlib.study import registry
 from cxlib.study.fingerprints import code_digest, digest_of, sha256_of
 
@@ -39,15 +40,27 @@ def sources_of(folder: Path) -> dict[str, list[Path]]:
 
 
 def settings_of(folder: Path) -> Settings:
-    """What the folder's study.yaml says, if it has one."""
+    """What the folder's study.yaml says of the study, if it has one."""
+    values = _stated(folder)
+    if isinstance(values, Mapping) and "sources" in values:
+        values = {entry: value for entry, value in values.items() if entry not in mapping.ENTRIES}
+    return Settings.parse(values, "study.yaml")
+
+
+def mapping_of(folder: Path) -> mapping.Mapping | None:
+    """How the folder's study.yaml has exports converted; None where it names no `sources`."""
+    values = _stated(folder)
+    return mapping.parse(values) if isinstance(values, Mapping) and "sources" in values else None
+
+
+def _stated(folder: Path) -> object:
     path = folder / "study.yaml"
-    if not path.exists():
-        return Settings()
     try:
-        values = yaml.safe_load(path.read_text("utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise CxValueError(f"{path} is not YAML: {error}. Write lines such as `currency: EUR`.") from error
-    return Settings.parse(values or {}, "study.yaml")
+        return plain_yaml.load(path.read_text("utf-8")) or {} if path.exists() else {}
+    except CxValueError as error:
+        raise CxValueError(f"{path} is not YAML: {error} Write lines such as `currency: EUR`.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise CxValueError(f"{path} cannot be read: {error}. Save it as UTF-8.") from error
 
 
 def unread(folder: Path) -> list[Finding]:

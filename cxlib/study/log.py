@@ -17,9 +17,8 @@ session     `event` of the session's first event: the table's own session_id whe
 
 then the carried columns. Only this file knows codes; `Log.decode` gives names back.
 
-The person key is customer_id; else the one customer to whom `identities`, or touchpoints carrying
-both ids, link the anonymous_id; else the anonymous_id itself. A fold is the first 8 hex digits of the
-md5 of the person key, modulo 50: the same on every engine.
+The person key is that of `cxlib.study.people`. A fold is the first 8 hex digits of the md5 of the person
+key, modulo 50: the same on every engine.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ import pandas as pd
 from cxlib.errors import CxLookupError, CxValueError, did_you_mean
 from cxlib.study.engine import replacing
 from cxlib.study.fingerprints import code_digest
-from cxlib.study.people import IDS, known_ids, people, with_person
+from cxlib.study.people import IDS, known_ids, people, touchpoints, with_person
 
 if TYPE_CHECKING:
     from cxlib.study.study import Study
@@ -178,14 +177,14 @@ def _persons(ids: ir.Table) -> ir.Table:
         "key",
         "events",
         person=ibis.row_number().over(window).cast("int32"),
-        fold=_fold(counted.key).cast("int8"),
+        fold=fold(counted.key).cast("int8"),
         first=(counted.events.sum().over(ibis.cumulative_window(order_by="key")) - counted.events).cast(
             "int64"
         ),
     )
 
 
-def _fold(key: Any) -> Any:
+def fold(key: Any) -> Any:
     """First 8 hex digits of the md5 of the key, modulo 50; 16 ** i modulo 50 keeps the sum small."""
     digest = key.hexdigest("md5")
     digits = [
@@ -233,7 +232,7 @@ def _coded(
     study: Study, ids: ir.Table, persons: ir.Table, coding: pd.DataFrame, carry: tuple[str, ...]
 ) -> ir.Table:
     """Events with integers for names and persons."""
-    events, given = study.table("touchpoints"), _given(study)
+    events, given = touchpoints(study), _given(study)
     session = ["session_id"] if study.has("touchpoints", "session_id") else []
     wanted = ["event_id", "ts", *given, *session]
     wanted += [name for name in carry if name not in wanted]
@@ -296,4 +295,4 @@ def _with_sessions(passed: ir.Table, pause: int, carry: tuple[str, ...]) -> ir.T
     )  # fmt: skip
 
 
-__all__ = ["CODED", "END", "FOLDS", "GAP", "Log", "build_log", "microseconds"]
+__all__ = ["CODED", "END", "FOLDS", "GAP", "Log", "build_log", "fold", "microseconds"]

@@ -15,10 +15,10 @@ import ibis.expr.types as ir
 from cxlib import readers
 from cxlib.contract import TABLES, Finding, Findings, Settings, complete, findings, typed
 from cxlib.errors import ContractViolations, CxValueError, UnknownStudy, did_you_mean
-from cxlib.study import registry
+from cxlib.study import intake, registry
 from cxlib.study.engine import Engine, embedded, memory, replacing
 from cxlib.study.fingerprints import code_digest, fingerprint_of, refuse_changed, state_of
-from cxlib.study.folders import original, public, settings_of, sources_of, unread
+from cxlib.study.folders import mapping_of, original, public, settings_of, sources_of, unread
 from cxlib.study.study import Study
 
 DEMO = Path(__file__).resolve().parents[2] / "data" / "demo"
@@ -30,7 +30,8 @@ def open_study(where: Any = "demo", **settings: Any) -> Study:
     A folder holds `<table>.parquet`, `<table>.csv` or a directory `<table>/` of parts for any of the
     contract's tables, and may hold a `study.yaml` (see `cxlib.contract.Settings`). `settings` are the
     entries of a `study.yaml`, for frames and connections, which have none; a folder's they override. A
-    folder of the original files of a public data set (all of Olist's, say) is converted as by its name.
+    folder of the original files of a public data set (all of Olist's, say) is converted as by its name, and
+    one whose `study.yaml` names `sources` as that says (see `cxlib.readers.mapping`).
 
     >>> import pandas as pd
     >>> orders = pd.DataFrame({"order_id": ["a"], "customer_id": ["x"], "ts": ["2026-01-05"], "revenue": [9.99]})
@@ -47,6 +48,11 @@ def open_study(where: Any = "demo", **settings: Any) -> Study:
 def check(where: Any, **settings: Any) -> Findings:
     """Everything that `open_study` would find, without raising for violations of the contract."""
     return _open(where, settings, strict=False).findings
+
+
+def unchecked(folder: Path) -> Study:
+    """The study in a folder, whatever the contract's check finds."""
+    return _open(folder, {}, strict=False)
 
 
 def studies() -> dict[str, str]:
@@ -109,6 +115,8 @@ def _open_folder(folder: Path, name: str, given: Mapping[str, Any], strict: bool
     settings = replace(
         settings_of(folder), **{k: getattr(stated, k) for k, v in given.items() if v is not None}
     )
+    if mapping := mapping_of(folder):
+        return _open_folder(intake.converted(folder, mapping, settings), name, {}, strict)
     sources = sources_of(folder)
     if not sources and (copy := original(folder)):
         return _open_folder(copy, name, given, strict)
@@ -138,7 +146,7 @@ def _open_folder(folder: Path, name: str, given: Mapping[str, Any], strict: bool
             fingerprint=fingerprint,
             cache=cache,
             files=before,
-            noted=unread(folder),
+            noted=[*unread(folder), *intake.noted(folder)],
         )
     finally:
         # Whatever was found or kept while a file changed says nothing about either of its versions.

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import ibis.expr.types as ir
 import pandas as pd
 
-from cxlib.contract import TABLES, Findings, Settings
+from cxlib.contract import TABLES, Findings, Settings, complete
 from cxlib.errors import CxLookupError, MissingTable, did_you_mean
 from cxlib.study.engine import Engine, remembered
 from cxlib.study.fingerprints import code_digest, digest_of, refuse_changed
 from cxlib.study.log import GAP, Log, build_log
+from cxlib.study.people import has_windows, relinked
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class Study:
 
     Tables are lazy Ibis tables with every column of the contract (absent optional ones are null),
     then the study's own further columns. Results are cached by fingerprint and parameters.
+    `stitched`: its identities are complete, and rows that carry two ids link nobody further.
 
     >>> from cxlib import open_study
     >>> study = open_study({"surveys": pd.DataFrame({"response_id": ["a"], "ts": ["2026-01-05"],
@@ -47,6 +51,7 @@ Add orders.parquet or orders.csv to the study, or skip this section.
     cache: Path | None = field(default=None, repr=False)
     files: Mapping[Path, tuple[int, int]] = field(default_factory=dict, repr=False)
     truths: Path | None = field(default=None, repr=False)
+    stitched: bool = False
     _logs: dict[tuple, Log] = field(default_factory=dict, repr=False, compare=False)
     _results: dict[tuple[str, str], pd.DataFrame] = field(default_factory=dict, repr=False, compare=False)
 
@@ -98,6 +103,43 @@ Add orders.parquet or orders.csv to the study, or skip this section.
             self._unchanged()
             self._logs[key] = log
         return self._logs[key]
+
+    def derived(self, tables: Mapping[str, ir.Table], why: str) -> Study:
+        """This study with some tables replaced or added; `why`, the recipe with its parameters, tells it apart.
+
+        Its fingerprint is another, and its caches lie in a folder of their own inside this study's.
+        """
+        frames = {name: complete(table, TABLES[name]) for name, table in tables.items()}
+        counts = {name: int(self.fetch(t.aggregate(n=t.count()))["n"].iloc[0]) for name, t in frames.items()}
+        given = {name: self.given.get(name, tuple(table.columns)) for name, table in tables.items()}
+        digest = digest_of(self.fingerprint, why)
+        return replace(
+            self,
+            tables={**self.tables, **frames},
+            findings=replace(self.findings, rows={**self.findings.rows, **counts}),
+            given={**self.given, **given},
+            fingerprint=self.fingerprint and digest,
+            cache=self.cache and self.cache / f"derived-{digest}",
+            _logs={},
+            _results={},
+        )
+
+    @cached_property
+    def windowed(self) -> bool:
+        """Whether some of its identities hold for a time only, as on shared devices."""
+        return has_windows(self)
+
+    def with_identities(self, identities: pd.DataFrame) -> Study:
+        """This study with other `identities`, which alone say who an anonymous event is of.
+
+        A frame of the contract's columns, as `cxlib.collection.stitch` makes it. Its rows of id_type
+        `customer_id` make customers one person, in every table. Its results are cached apart.
+        """
+        columns = sorted(identities)
+        rows = pd.util.hash_pandas_object(identities[columns], index=False).sort_values()
+        why = f"identities: {columns} {hashlib.blake2b(rows.to_numpy().tobytes()).hexdigest()}"
+        given = {**self.given, "identities": tuple(identities)}
+        return replace(self.derived(relinked(self, identities), why), given=given, stitched=True)
 
     def truth(self, name: str) -> pd.DataFrame:
         """The planted truth of a named result: its keys and `truth`. Simulated studies only."""

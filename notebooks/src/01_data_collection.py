@@ -59,18 +59,35 @@ quality.volume
 # %% [markdown] tags=["needs-touchpoints"]
 # ## What is wrong with it?
 #
-# Three faults that nearly every export has. A *duplicate* repeats the person, the touchpoint and the time of another event under its own id. A *late* event reached the collector more than an hour after it happened. An event that arrived before it happened betrays a wrong clock.
+# The faults that nearly every export has, each by a rule that stands beside its share: events sent twice, ids that stand for nobody, machines among the visitors, wrong clocks, late arrivals. `01a_identity_and_quality` goes into each, finds where a source fell silent, and says which columns changed their meaning half-way.
 
 # %% tags=["checked"]
-quality.issues
+quality.faults
 
 # %% tags=["claim", "checked"]
-quality.issues.claim()
+quality.faults.claim()
 
 # %% [markdown]
 # > **Read this:** below one per cent a fault is worth a ticket, above five it changes conclusions. Mend it where it arises, not here.
 #
 # > **How this misleads:** faults are not spread evenly. One per cent of all events can be a third of one touchpoint's. And what never arrived at all cannot be counted.
+
+# %% [markdown] tags=["needs-touchpoints.anonymous_id"]
+# ## Who is who?
+#
+# Most people look around before they sign in. Stated rules link those visits to the customer who signs in later, refuse ids that software made up or too many people share, and never join two customers because of a cookie.
+
+# %% tags=["checked"]
+stitched = cx.collection.stitch(study)
+stitched
+
+# %% tags=["claim", "checked", "marketing"]
+stitched.claim()
+
+# %% [markdown]
+# > **Read this:** the share linked says how far back a customer's journey can be seen. The rest are visitors whom nobody ever recognised: they count as people of their own.
+#
+# > **How this misleads:** who signs in is loyal, so linked journeys are those of loyal customers. Chapter 1a shows how much the funnel moves when links are missing.
 
 # %% [markdown] tags=["needs-orders.promised_ts"]
 # ## Was what was promised delivered?

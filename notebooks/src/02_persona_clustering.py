@@ -1,4 +1,4 @@
-# %% [markdown]
+# %% [markdown] tags=["needs-persons"]
 # # Which kinds of customers are there, and are they real?
 #
 # Personas are easy to make and hard to make true. Any clustering finds clusters, in noise too. Here a kind is a *disposition*: given the same moment, it chooses otherwise, and it does so again later. How often somebody comes is left out on purpose: activity makes counts, shares and recency move together, and most clusterings find nothing else.

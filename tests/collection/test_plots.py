@@ -22,6 +22,9 @@ def demo():
         (lambda study: plots.response_dots(responders(study)), "Share of customers who answered"),
         (lambda study: plots.volume_lines(quality(study)), "Events a month in 8 channels"),
         (lambda study: plots.stars_bar(stars(study)), "how answers spread over the scores: 1:"),
+        (lambda study: plots.fault_dots(quality(study).faults), "Events at fault, with intervals"),
+        (lambda study: plots.drift_dots(quality(study).drift), "What differs between the halves"),
+        (lambda study: plots.identity_bars(quality(study).identity), "the events of 8 channels"),
     ],
 )
 def test_a_plot_is_a_png_with_alt_text_that_names_what_it_shows(demo, draw, says):

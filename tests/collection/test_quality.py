@@ -11,6 +11,7 @@ import pytest
 
 import cxlib as cx
 from cxlib.collection import csat, plots, promises, quality, scores, stars, summary
+from cxlib.collection.gaps import gaps
 from cxlib.errors import CxLookupError, MissingTable
 
 HOUR, DAY = pd.Timedelta(hours=1), pd.Timedelta(days=1)
@@ -63,35 +64,6 @@ def test_a_channel_missing_in_the_events_is_taken_from_the_catalog():
     assert set(opened(frame, catalog=catalog).volume.table()["channel"]) == {"web", "call"}
 
 
-def test_repeated_late_and_early_events_are_counted():
-    frame = events()
-    again = frame.iloc[:30].assign(event_id=lambda f: f["event_id"] + 10_000)
-    frame.loc[100:149, "received_ts"] = frame["ts"] + 2 * HOUR
-    frame.loc[150:169, "received_ts"] = frame["ts"] - HOUR
-    frame.loc[200:299, "received_ts"] = pd.NaT
-    frame = pd.concat(
-        [frame, again, again.assign(event_id=lambda f: f["event_id"] + 10_000)], ignore_index=True
-    )
-    table = opened(frame).issues.table().set_index("check")
-    total, received = len(frame), len(frame) - 100
-    assert table["n"].tolist() == [total, received, received]
-    assert table["estimate"].tolist() == pytest.approx([60 / total, 50 / received, 20 / received])
-    assert (table["low"] < table["estimate"]).all()
-    assert (table["estimate"] < table["high"]).all()
-
-
-def test_clean_events_are_called_clean():
-    result = opened(events())
-    assert "No event repeats another or came late." in result.claim()
-    assert (result.issues.table()["high"] > 0).all()  # none seen is not none
-
-
-def test_without_received_times_nothing_is_said_of_lateness():
-    assert opened(events().drop(columns="received_ts")).issues.table()["check"].tolist() == [
-        "repeats of another event"
-    ]
-
-
 def test_anonymous_events_are_a_share_of_each_channel():
     frame = events()
     frame["anonymous_id"] = np.where(frame.index < 300, "cookie", None)
@@ -119,11 +91,10 @@ def test_events_by_month_add_up():
 
 def test_renaming_customers_changes_no_figure():
     frame = events()
-    renamed = frame.assign(customer_id="x" + frame["customer_id"].str[::-1])
-    for part in ("volume", "issues", "blanks", "monthly"):
-        pd.testing.assert_frame_equal(
-            getattr(opened(frame), part).table(), getattr(opened(renamed), part).table(), rtol=1e-9
-        )
+    one = opened(frame)
+    other = opened(frame.assign(customer_id="x" + frame["customer_id"].str[::-1]))
+    for part in ("volume", "faults", "gaps", "identity", "blanks", "monthly"):
+        pd.testing.assert_frame_equal(getattr(one, part).table(), getattr(other, part).table(), rtol=1e-9)
 
 
 def test_quality_without_touchpoints_says_what_is_missing():
@@ -350,9 +321,8 @@ def test_a_linked_cookie_counts_as_its_customer_once(both):
     result = quality(study)
     # ann (with two cookies), bob, an unknown cookie, and a customer whose id is a cookie's text
     assert result.volume.table()["customers"].iloc[0] == study.log().people == (4 if both else 2)
-    repeats = result.issues.table()
+    repeats = result.faults.table()
     assert repeats["customers"].iloc[0] == study.log().people
-    assert repeats["estimate"].iloc[0] == pytest.approx(2 / 6 if both else 1 / 3)
 
 
 # --- what is said and shown --------------------------------------------------------------------
@@ -366,18 +336,129 @@ def test_a_count_is_shown_once_and_kept_whole_in_the_table():
     assert "estimate" not in shown["text/html"]
 
 
-def test_faults_are_said_in_sentences():
-    frame = events()
-    frame.loc[100:149, "received_ts"] = frame["ts"] + 2 * HOUR
-    again = frame.iloc[:30].assign(event_id=lambda f: f["event_id"] + 10_000)
-    said = opened(pd.concat([frame, again], ignore_index=True)).issues.claim().replace(" ", " ")
-    assert (
-        said
-        == "2.4 % of all events repeat another one; of those with a time of arrival, 4.1 % came over an hour late."
-    )
-
-
 def test_a_study_of_orders_alone_is_summarised_by_what_it_has():
     lines = summary(cx.open_study({"orders": deliveries()})).lines
     said = "Neither touchpoints nor surveys are in this study; it has orders 4 (rows)."
     assert lines == (said, "Too few customers to say.")  # of four orders, nothing on promises
+
+
+# --- gaps and bursts -----------------------------------------------------------------------------
+
+
+def daily(days: int = 120, mean: float = 40.0, weekend: float = 1.0, seed: int = 0) -> pd.DataFrame:
+    """Visitors a day of one channel, each with two events on average; fewer at weekends."""
+    rng = np.random.default_rng(seed)
+    day = pd.date_range("2026-01-05", periods=days)
+    customers = rng.poisson(mean * np.where(day.day_of_week < 5, 1.0, weekend))
+    events = customers + rng.poisson(customers)
+    return pd.DataFrame(
+        {"source": "s", "channel": "web", "day": day, "events": events, "customers": customers}
+    )
+
+
+def unusual(frame: pd.DataFrame) -> list[tuple[str, str, int]]:
+    """What is unusual in the days with events: what, from which day, for how many days."""
+    table = gaps(frame[frame["events"] > 0], frame["day"].min(), frame["day"].max()).table()
+    return [(row.what, f"{row.first:%m-%d}", row.days) for row in table.itertuples()]
+
+
+@pytest.mark.parametrize("weekend", [1.0, 0.3, 0.0])
+def test_a_rhythm_of_the_week_is_neither_a_gap_nor_a_burst_and_a_day_against_it_is(weekend):
+    frame = daily(weekend=weekend)
+    assert unusual(frame) == []
+    frame.loc[frame["day"] == "2026-03-04", ["events", "customers"]] = 0  # a Wednesday
+    frame.loc[frame["day"] == "2026-04-01", "events"] *= 4
+    assert unusual(frame) == [("burst", "04-01", 1), ("gap", "03-04", 1)]
+
+
+def test_a_long_silence_is_one_gap_also_at_the_end_but_not_before_the_beginning():
+    frame = daily()
+    frame.loc[frame["day"].between("2026-02-10", "2026-03-20"), ["events", "customers"]] = 0
+    assert unusual(frame) == [("gap", "02-10", 39)]
+    table = gaps(frame[frame["events"] > 0], frame["day"].min(), frame["day"].max()).table()
+    assert table["usual"].iloc[0] == pytest.approx(39 * 80, rel=0.1)
+    assert table["estimate"].iloc[0] == 0
+    whole = daily()
+    began = pd.concat([whole.assign(channel="old"), whole[whole["day"] >= "2026-03-01"]])
+    assert unusual(began) == []
+    ended = pd.concat([whole.assign(channel="old"), whole[whole["day"] < "2026-03-01"]])
+    assert unusual(ended) == [("gap", "03-01", 64)]  # to the last whole day of the study
+
+
+def test_days_without_visitors_where_few_come_are_no_gap():
+    frame = daily(mean=0.7)
+    assert (frame["events"] == 0).sum() > 40
+    assert unusual(frame) == []
+
+
+def test_a_study_of_two_weeks_is_too_short_for_gaps():
+    frame = daily(days=14)
+    frame.loc[7, ["events", "customers"]] = 0
+    assert gaps(frame[frame["events"] > 0], frame["day"].min(), frame["day"].max()).claim() == (
+        "Too short a time to know what is usual on a day."
+    )
+
+
+def test_chance_alone_makes_gaps_and_bursts_seldom(base_seed):
+    found = [
+        unusual(daily(365, mean, weekend, base_seed + i))
+        for i, (mean, weekend) in enumerate([(0.5, 1), (3, 0.5), (15, 0.2), (60, 1), (400, 0.7)] * 4)
+    ]
+    assert sum(map(len, found)) <= 2  # in twenty years of days
+
+
+def test_gaps_are_said_with_their_dates():
+    frame = events()
+    more = pd.concat([frame.assign(event_id=lambda f, k=k: f["event_id"] + 2000 * k) for k in range(20)])
+    more["customer_id"] += (more["event_id"] // 2000).astype(str)
+    found = opened(more.reset_index(drop=True)).gaps
+    table = found.table()
+    assert table[["what", "channel"]].to_numpy().tolist() == [["gap", "call"]] * 2
+    assert [f"{day:%m-%d}" for day in table["first"]] == ["02-10", "01-11"]
+    assert table["days"].tolist() == [19, 4]
+    assert "2 gaps, the greatest in call from 2026-02-10" in found.claim()
+
+
+# --- whose the events are, and consent -----------------------------------------------------------
+
+
+def test_events_are_a_known_customers_a_linked_or_an_unlinked_cookies_and_nobody_elses():
+    frame = events()
+    frame["anonymous_id"] = "cookie" + frame["customer_id"]
+    known = frame["customer_id"].str[1:].astype(int)
+    frame.loc[(known >= 20) | (frame.index % 4 == 0), "customer_id"] = None
+    linked = frame["customer_id"].isna() & (known < 20)
+    result = opened(frame).identity
+    table = result.table().set_index(["channel", "whose"])["estimate"]
+    expected = [frame["customer_id"].notna().mean(), linked.mean(), (known >= 20).mean()]
+    assert table["(all)"].tolist() == pytest.approx(expected)
+    web = frame["channel"] == "web"
+    assert table["web", "unlinked cookies"] == pytest.approx((known >= 20)[web].mean())
+    assert table.groupby("channel").sum().tolist() == pytest.approx([1] * 3)
+    assert f"{100 * expected[2]:.1f}" in result.claim()
+
+
+def test_consent_is_known_and_given_by_shares_of_events_and_of_customers():
+    frame = events().assign(consent=[True, True, False, None] * 300)
+    people = pd.DataFrame({"customer_id": [f"c{i}" for i in range(40)], "consent": [True] * 30 + [None] * 10})
+    table = opened(frame, customers=people).consent.table()
+    assert table[["of", "what"]].to_numpy().tolist() == [
+        ["events", "known"],
+        ["events", "given"],
+        ["customers", "known"],
+        ["customers", "given"],
+    ]
+    assert table["estimate"].tolist() == pytest.approx([3 / 4, 2 / 3, 3 / 4, 1])
+    assert table["n"].tolist() == [1200, 900, 40, 30]
+    assert "known for 75.0" in opened(frame, customers=people).consent.claim()
+    assert opened(events()).consent.claim() == "Nothing in this study says who agreed to what."
+
+
+def test_the_page_costs_nothing_the_second_time(tmp_path):
+    events().to_parquet(tmp_path / "touchpoints.parquet")
+    first, second = cx.open_study(tmp_path), cx.open_study(tmp_path)
+    quality(first)
+    before = second.engine.rows_out
+    again = quality(second)
+    assert second.engine.rows_out == before
+    assert len(again.faults.table()) == 3

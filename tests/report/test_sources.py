@@ -111,6 +111,7 @@ def test_a_section_may_need_each_table_of_the_contract_or_the_truth() -> None:
     assert {f"needs-{table}" for table in TABLES} | {
         "needs-answers",
         "needs-conversion",
+        "needs-persons",
         "needs-truth",
     } == set(sources.NEEDS)
 
