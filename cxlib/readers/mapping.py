@@ -319,7 +319,7 @@ def _source(given: object, at: _At) -> tuple[Source, abc.Mapping[str, Any]]:
     currency, encoding = kept.get("currency", "EUR"), kept.get("encoding", "utf-8")
     at.need(re.search(CURRENCY, currency), f"currency is `{currency}`; write an ISO 4217 code such as EUR.")
     try:
-        "a".encode(encoding)
+        b"a".decode(encoding, "replace")
     except (LookupError, ValueError):
         at.need(False, f"encoding `{encoding}` is not known; write utf-8, latin-1, cp1252 or utf-16.")
     tables = values.get("tables")

@@ -33,9 +33,11 @@ class _Plain(yaml.SafeLoader):
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         seen = set()
         for key, _ in node.value:
+            if not isinstance(key.value, str):
+                raise CxValueError(f"line {key.start_mark.line + 1}: a name is one word, not a list.")
             if key.value in seen:
                 raise CxValueError(f"line {key.start_mark.line + 1}: `{key.value}` is there twice. Keep one.")
-            seen.add(key.value if isinstance(key.value, str) else None)
+            seen.add(key.value)
         return super().construct_mapping(node, deep)
 
 

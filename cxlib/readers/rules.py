@@ -146,9 +146,10 @@ def filled(
     text = yield text
     shown = text if broken is None else _text(replace(rule, map=(), whole=False), found, file)[0]
     if kind in ("id", "key"):
-        # 17850.0, 1.785E4: what was a whole number once, and may have lost digits since.
-        float_once = text.re_search(r"^[+-]?\d+(\.0+|\.\d+[eE][+-]?\d+|[eE]\+\d+)$").fill_null(False)
-        broken = float_once if broken is None else broken | float_once
+        # 17850.0, 1.785E4: what was a whole number once, and may have lost digits since. A line break: rows
+        # that a quote has swallowed.
+        spoilt = text.re_search(r"^[+-]?\d+(\.0+|\.\d+[eE][+-]?\d+|[eE]\+\d+)$|[\r\n]").fill_null(False)
+        broken = spoilt if broken is None else broken | spoilt
     if plain:
         return Filled(shown, text, None if broken is None else broken.ifelse(1, 0))
     zoneless = None

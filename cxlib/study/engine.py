@@ -184,14 +184,12 @@ class Engine:
             done.set()
             watcher.join()
 
-    def readable(self, path: Path) -> bool:
-        """True if a Parquet file is there and whole; a damaged one is taken away."""
+    @staticmethod
+    def readable(path: Path) -> bool:
+        """True if a Parquet file is there and whole."""
         try:
             parquet.read_metadata(path)
-        except FileNotFoundError:
-            return False
         except Exception:  # whatever is wrong with a cache file, the remedy is the same
-            path.unlink()
             return False
         return True
 

@@ -78,7 +78,9 @@ def converted(folder: Path, mapping: Mapping, settings: Settings) -> Path:
     whole = [[part.name for part in job.parts.values()] for job in jobs]
     out = home / f"study-{digest_of(whole, asdict(settings), mapping.catalog)}"
     if (out / "study.yaml").exists():
-        return out
+        if all(map(Engine.readable, out.rglob("*.parquet"))):
+            return out
+        (out / "study.yaml").unlink()  # a table was damaged: the folder is made anew
     _sweep(home)
     unfinished = out.with_name(f".{out.name}-{os.getpid()}")
     shutil.rmtree(unfinished, ignore_errors=True)

@@ -293,9 +293,9 @@ def _said(
                 lines[row] = f"line {line}"
             if row >= frame["row"].max():
                 break
-    shown = ", ".join(
-        f"`{text}` ({lines[row]})" for row, text in zip(frame["row"], frame["text"], strict=True)
-    )
+    texts = [text.replace("\r", "\\r").replace("\n", "\\n") for text in frame["text"]]
+    texts = [text if len(text) < 80 else f"{text[:77]}..." for text in texts]
+    shown = ", ".join(f"`{text}` ({lines[row]})" for row, text in zip(frame["row"], texts, strict=True))
     compared = column.removeprefix("where:")
     rule = entry.columns.get(column) or Rule("column", compared, kind="number")
     kind = next((c.kind for c in TABLES[entry.table].columns if c.name == column), rule.kind)
@@ -312,6 +312,8 @@ def _said(
     problem, advice = UNREADABLE.get(kind, UNREADABLE["text"])
     if shown.startswith(("`{", "`[")):
         problem, advice = "a record or a list", "Name a part of it, such as `a.b`"
+    elif kind in ("id", "key") and frame["text"].str.contains("[\r\n]").any():
+        problem, advice = "an id with a line break within", "Close the quote that swallowed further rows"
     elif rule.whole:
         problem, advice = "no whole number of up to 15 digits", "Export ids as text: a float has lost digits"
     elif kind in ("id", "key") and not rule.map:

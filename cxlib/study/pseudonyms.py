@@ -72,7 +72,12 @@ def key_of(folder: Path, make: bool = False) -> str | None:
 def forgotten(folder: Path) -> tuple[str, ...]:
     """The pseudonyms of the persons whose rows are left out for good."""
     path = folder / FORGOTTEN
-    return tuple(sorted(set(path.read_text("utf-8").split()))) if path.exists() else ()
+    listed = set(path.read_text("utf-8", errors="replace").split()) if path.exists() else set[str]()
+    if strange := [line for line in sorted(listed) if not PSEUDONYM.fullmatch(line)]:
+        raise CxValueError(
+            f"{path} is damaged: `{strange[0]}` is no pseudonym. Put its last sound copy back."
+        )
+    return tuple(sorted(listed))
 
 
 def pseudonym(text: str, key: str) -> str:

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Who is who, and can I sign for these data?
 #
-# Chapter 1 said how much there is and how customers feel. This page goes behind it: which events are at fault and by which rule, where a source fell silent, which columns changed their meaning half-way, who the anonymous visitors are, which merges were refused, and how much the figures of the later chapters depend on all that. At its end stands a page that somebody can put a name under.
+# Chapter 1 said how much there is and how customers feel. This page goes behind it: which events are at fault and by which rule, where a source fell silent, which columns changed their meaning half-way, who the anonymous visitors are, which merges were refused, and how much the figures of the later chapters depend on all that. The box above is what somebody can put a name under.
 #
 # | | |
 # |---|---|

@@ -103,7 +103,7 @@ def test_a_packed_file_and_a_glob_are_read_and_rows_are_numbered_by_file(study: 
 
 
 def test_a_value_that_cannot_be_read_is_named_with_its_line_and_what_to_do(study: Write) -> None:
-    text = 'Id,Who,When,Sum\na,"x\ny",2025-01-02,1\n\nb,y,03/01/2025,"1,5"\nc,z,2025-01-04,2\n'
+    text = 'Id,Who,When,Sum,Note\na,x,2025-01-02,1,"x\ny"\n\nb,y,03/01/2025,"1,5",\nc,z,2025-01-04,2,\n'
     says = ("o.csv, table orders, column ts (from `When`): 1 value is no time: `03/01/2025` (line 5)",
             "dates: day-first", "column revenue (from `Sum`): 1 value is no amount: `1,5` (line 5)", "decimal:")  # fmt: skip
     refused(study({"o.csv": text}), *says)
@@ -113,8 +113,8 @@ def test_a_value_that_cannot_be_read_is_named_with_its_line_and_what_to_do(study
 
 
 def test_lines_are_those_of_the_file_far_into_it_too(study: Write) -> None:
-    rows = [f'{i},"c\n{i}",2025-01-02,1' for i in range(30_000)] + ["z,z,soon,1"]
-    refused(study({"o.csv": "Id,Who,When,Sum\n" + "\n".join(rows)}), "`soon` (line 60002)")
+    rows = [f'{i},c,2025-01-02,1,"c\n{i}"' for i in range(30_000)] + ["z,z,soon,1,"]
+    refused(study({"o.csv": "Id,Who,When,Sum,Note\n" + "\n".join(rows)}), "`soon` (line 60002)")
 
 
 def test_a_time_without_an_offset_needs_a_zone_even_where_rows_may_be_dropped(study: Write) -> None:

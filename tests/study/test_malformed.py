@@ -262,7 +262,8 @@ CASES = [
     ),
     handled("a comma at the end of every row but not of the header", orders().replace("0\n", "0,\n")),
     handled("a comma at the end of every line", orders().replace("\n", ",\n")),
-    handled("a line break within quotes", orders(who="k\n1"), [("A1", "k\n1", *RIGHT[0][2:]), RIGHT[1]]),
+    handled("a line break within quotes", NOTED.replace("Rome", '"Rome,\nItaly"'), columns={"city": "city"}),
+    refused("a quote that is closed rows later", orders().replace("k1", '"k1').replace("k2", 'k2"'), "line 2", "line break"),
     handled("quotes within quotes", orders(who='k"1"'), [("A1", 'k"1"', *RIGHT[0][2:]), RIGHT[1]]),
     refused("a quote that nobody closes", orders().replace("k1", '"k1'), "orders.csv, line", "Mend its quotes"),
     refused("text behind a closing quote", orders().replace("k1", '"k"1'), "orders.csv, line 2", "quotes"),
@@ -482,6 +483,8 @@ sources:
             ("a condition that is not known", "columns:", "where: {total: {above: 0}}\n        columns:", ["`above`", "Did you mean `over`?"]),
             ("a condition on a list within a list", "columns:", "where: {total: [[1]]}\n        columns:", ["where total", "one value"]),
             ("an encoding that is none", "zone:", "encoding: hex\n    zone:", ["encoding `hex` is not known"]),
+            ("a list for a name", "ts: day", "? [ts]\n          : day", ["study.yaml is not YAML", "line 11"]),
+            ("an encoding of host names", "zone:", "encoding: idna\n    zone:", ["encoding `idna` is not known"]),
             ("an encoding that Python only pretends to have", "zone:", "encoding: undefined\n    zone:", ["encoding `undefined` is not known"]),
             ("two characters for a delimiter", "zone:", "delimiter: ';;'\n    zone:", ["one character"]),
             ("a list that holds itself", "sources:", "sources: &a\n  - *a", ["study.yaml"]),
@@ -581,6 +584,23 @@ def test_a_full_disk_is_said_so_and_leaves_nothing_half_written(
     monkeypatch.undo()
     monkeypatch.setenv("CXLIB_CACHE", str(cache))
     assert rows_of(where) == RIGHT
+
+
+def test_a_converted_study_that_was_damaged_is_converted_again(
+    folder: Folder, capsys: Captured, cache: Path
+) -> None:
+    where = folder({"orders.csv": orders(), "study.yaml": yaml.safe_dump(stated())})
+    told(capsys, 0, "check", str(where))
+    for damaged in [*cache.rglob("study-*/orders/*.parquet"), *cache.rglob("parts/*.parquet")]:
+        damaged.write_bytes(damaged.read_bytes()[:-40])
+    assert rows_of(where) == RIGHT
+
+
+def test_a_damaged_list_of_the_forgotten_is_refused(folder: Folder, capsys: Captured) -> None:
+    where = folder(
+        {"orders.csv": orders(), "study.yaml": yaml.safe_dump(stated()), "forgotten": b"\xff\xfep"}
+    )
+    assert "is no pseudonym" in told(capsys, 1, "check", str(where))
 
 
 def test_a_cache_that_is_a_file_is_named(
