@@ -318,6 +318,10 @@ def _plain_number(text: Any, rule: Rule, source: Source, found: Fields) -> Any:
     decimal, thousands = rule.decimal or source.decimal, rule.thousands or source.thousands
     if rule.how == "column" and found.values[rule.name].type().is_numeric():
         decimal, thousands = ".", ""
+    if (
+        rule.how == "column" and rule.name in found.types and decimal != "."
+    ):  # JSON writes its numbers its own way
+        text = (found.types[rule.name] == "DOUBLE").ifelse(text.replace(".", decimal), text)
     point = "\\" + decimal
     gap = {" ": "[ \u00a0\u202f]", "": ""}.get(thousands, "\\" + thousands)
     whole = rf"(\d+|\d{{1,3}}({gap}\d{{3}})+)" if gap else r"\d+"

@@ -31,6 +31,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
+from pyarrow import parquet as parquet_file
 
 import cxlib as cx
 from cxlib.__main__ import main
@@ -83,10 +84,10 @@ class Export:
 def drawn(rng: random.Random) -> Export:
     """Orders (perhaps in lines), events or answers."""
     table = rng.choice(["orders", "orders", "touchpoints", "surveys"])
-    json_ = rng.random() < 0.15
+    form = rng.choice([delimited] * 7 + [jsons] * 2 + [parquet])
     zone = zoneinfo.ZoneInfo(rng.choice(ZONES))
     clock = rng.choice(list(CLOCKS))
-    decimal = "." if json_ else rng.choice(".,")
+    decimal = rng.choice(".,")
     thousands = rng.choice(["", "", "", "," if decimal == "." else ".", " ", "'"])
     currencies = rng.choice([["EUR"], ["JPY"], ["EUR", "KWD", "JPY", "USD"]])
     persons = [
@@ -174,8 +175,8 @@ def drawn(rng: random.Random) -> Export:
     source |= {"decimal": decimal} if decimal == "," or rng.random() < 0.2 else {}
     source |= {"thousands": thousands} if thousands else {}
     source |= {"currency": currencies[0]} if len(currencies) == 1 and rng.random() < 0.5 else {}
-    file, data, more = (jsons if json_ else delimited)(rng, cells)
-    if rng.random() < 0.15:
+    file, data, more = form(rng, cells, source)
+    if form is not parquet and rng.random() < 0.15:
         file, data = f"{file}.gz", gzip.compress(data, mtime=0)
     said: dict[str, Any] = {
         "currency": currencies[0],
@@ -218,7 +219,9 @@ def written_number(number: Decimal, decimal: str, thousands: str) -> str:
     return text.translate({ord(","): thousands, ord("."): decimal})
 
 
-def delimited(rng: random.Random, cells: list[dict[str, str]]) -> tuple[str, bytes, dict[str, Any]]:
+def delimited(
+    rng: random.Random, cells: list[dict[str, str]], _: dict[str, Any]
+) -> tuple[str, bytes, dict[str, Any]]:
     """The cells as delimited text, and what study.yaml must say of it."""
     delimiter = rng.choice([",", ";", "\t", "|"])
     encoding = rng.choice(["utf-8", "utf-8", "utf-8-sig", "latin-1", "cp1252", "utf-16"])
@@ -251,18 +254,42 @@ def delimited(rng: random.Random, cells: list[dict[str, str]]) -> tuple[str, byt
     return "export.csv", data, more
 
 
-def jsons(rng: random.Random, cells: list[dict[str, str]]) -> tuple[str, bytes, dict[str, Any]]:
-    """The cells as objects: one a line, a list, or a list within a document; whole numbers as such, some of them."""
-    typed = rng.random() < 0.5
-    records = [
-        {name: int(text) if typed and name == "quantity" else text for name, text in cell.items()}
+def typed(
+    rng: random.Random, cells: list[dict[str, str]], source: dict[str, Any], make: Any
+) -> list[dict[str, Any]]:
+    """The cells with some columns of numbers stored as such."""
+    chosen = {
+        name for name in ("quantity", "total", "price", "score") if name in cells[0] and rng.random() < 0.5
+    }
+    return [
+        {name: make(number_of(text, {}, source)) if name in chosen else text for name, text in cell.items()}
         for cell in cells
     ]
+
+
+def jsons(
+    rng: random.Random, cells: list[dict[str, str]], source: dict[str, Any]
+) -> tuple[str, bytes, dict[str, Any]]:
+    """The cells as objects: one a line, a list, or a list within a document."""
+    records = typed(rng, cells, source, lambda number: int(number) if number % 1 == 0 else float(number))
     if rng.random() < 0.6:
         return "export.jsonl", "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in records).encode(), {}
     if rng.random() < 0.5:
         return "export.json", json.dumps(records, indent=rng.choice([None, 1])).encode(), {}
     return "export.json", json.dumps({"data": {"items": records}}).encode(), {"records": "data.items"}
+
+
+def parquet(
+    rng: random.Random, cells: list[dict[str, str]], source: dict[str, Any]
+) -> tuple[str, bytes, dict[str, Any]]:
+    """The cells as Parquet: times and numbers as such, some of them."""
+    records = typed(rng, cells, source, rng.choice([float, lambda number: number.quantize(Decimal("1e-6"))]))
+    frame = pd.DataFrame(records)
+    if rng.random() < 0.7 and re.match(r"\d{4}-", cells[0]["created_at"]):
+        frame["created_at"] = pd.to_datetime(frame["created_at"], format="ISO8601")
+    out = io.BytesIO()
+    frame.to_parquet(out, index=False)
+    return "export.parquet", out.getvalue(), {}
 
 
 def expected(entry: dict[str, Any], values: list[dict[str, Any]]) -> list[Row]:
@@ -395,7 +422,7 @@ def reading(export: Export) -> dict[str, list[Row]]:
                     raise Unreadable("entries of a table")
                 tables.setdefault(entry["table"], []).extend(table_of(given, entry, source, said))
         return tables
-    except (KeyError, TypeError, AttributeError, ValueError, LookupError, ArithmeticError) as error:
+    except (TypeError, AttributeError, ValueError, LookupError, ArithmeticError, OSError) as error:
         raise Unreadable(repr(error)) from error
 
 
@@ -418,16 +445,30 @@ def records_of(data: bytes, source: dict[str, Any]) -> list[dict[str, str | None
             data = gzip.decompress(data)
         except (OSError, EOFError, Exception) as error:
             raise Unreadable(error) from error
+    if source["file"].endswith(".parquet"):
+        table = parquet_file.read_table(io.BytesIO(data))
+        return [{name: stored(value) for name, value in record.items()} for record in table.to_pylist()]
     encoding = str(source.get("encoding") or "utf-8")
     text = data.decode("utf-8-sig" if encoding == "utf-8" else encoding)
     named = source.get("format") or ("json" if ".json" in source["file"] else "csv")
     raw = json_records(text, source) if named == "json" else text_records(text, source)
-    return [{name: None if v is None else v.strip(BLANKS) or None for name, v in one.items()} for one in raw]
+    return [{name: stored(value) for name, value in record.items()} for record in raw]
+
+
+def stored(value: Any) -> Any:
+    """A value of a record: text trimmed, None where empty; numbers as they are, exactly."""
+    if isinstance(value, bytes):
+        value = value.decode()
+    if isinstance(value, str):
+        return value.strip(BLANKS) or None
+    return Decimal(repr(value)) if isinstance(value, float | int) and not isinstance(value, bool) else value
 
 
 def json_records(text: str, source: dict[str, Any]) -> list[dict[str, Any]]:
     def read(part: str) -> Any:
-        return json.loads(part, parse_int=str, parse_float=str, parse_constant=str, object_pairs_hook=once)
+        return json.loads(
+            part, parse_int=Decimal, parse_float=Decimal, parse_constant=str, object_pairs_hook=once
+        )
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len(dict(pairs)) < len(pairs):
@@ -591,7 +632,7 @@ def cell(rule: Any, kind: str, record: dict[str, Any], source: dict[str, Any], c
         return minor(one * two, currency)
     text = text_of(rule, record, source)
     if text is None or kind == "text":
-        return text
+        return text if text is None else str(text)
     if kind == "time":
         return time_of(text, how, source)
     number = number_of(text, how, source)
@@ -624,8 +665,10 @@ def text_of(rule: Any, record: dict[str, Any], source: dict[str, Any]) -> str | 
     return text
 
 
-def number_of(text: str, how: dict[str, Any], source: dict[str, Any]) -> Decimal:
+def number_of(text: Any, how: dict[str, Any], source: dict[str, Any]) -> Decimal:
     """A decimal number; between the groups of three of its whole part may stand the sign of thousands."""
+    if isinstance(text, Decimal):
+        return text
     point = str(how.get("decimal") or source.get("decimal") or ".")
     thousands = str(how.get("thousands") or source.get("thousands") or "")
     if point not in ".," or thousands not in ("", ".", ",", " ", "'") or thousands == point:
@@ -650,8 +693,13 @@ TIME = (
 )
 
 
-def time_of(text: str, how: dict[str, Any], source: dict[str, Any]) -> int:
+def time_of(text: Any, how: dict[str, Any], source: dict[str, Any]) -> int:
     """Microseconds since 1970, UTC."""
+    if isinstance(text, datetime.datetime) and text.tzinfo:
+        return micros(text)
+    if isinstance(text, datetime.datetime):
+        return local(text.replace(tzinfo=None), zoneinfo.ZoneInfo(how.get("zone") or source["zone"]))
+    text = str(text)
     dates = str(how.get("dates") or source.get("dates") or "iso")
     if "unit" in how:
         if not re.fullmatch(r"-?[0-9]{1,17}(\.[0-9]+)?", text):

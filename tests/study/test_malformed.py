@@ -387,6 +387,10 @@ CASES = [
     ),
     refused("an object where an amount was", lines(records(total={"amount": 9.5})), "line 1", "amount", file="orders.jsonl"),
     handled("numbers as numbers, and integers as text", lines(records(total=9.5, who="k1")), file="orders.jsonl"),
+    handled(
+        "numbers as such among decimal commas", lines(records(total=123.456)).replace("1.50", "1.123,50"),
+        [(*RIGHT[0][:3], 12346), (*RIGHT[1][:3], 112350)], file="orders.jsonl", decimal=",", thousands=".",
+    ),
     refused("a line that is no object", LINES + "5\n", "orders.order_id: 1 row: empty", file="orders.jsonl"),
     refused(
         "a path that leads to no records",
