@@ -22,6 +22,8 @@ RANGE = re.compile(r"\((?=[^()]*\d)[^()]* to [^()]*\)[.,;:]?")
 def index(pages: Sequence[Page], about: About) -> str:
     """The page over all pages, each a chapter of the walk; chapters left out are named in their place.
 
+    A deep dive (`01a`) is a link in its chapter, and a chapter of its own only where that is not there.
+
     >>> "For your team" in index([Page("01_who", "Who?", claims=(Told(("service",), "9 call", "Why?", "why"),))],
     ...                          About("tiny", "A tiny study"))
     True
@@ -31,12 +33,28 @@ def index(pages: Sequence[Page], about: About) -> str:
     return render(
         "overview.html.j2",
         about=about,
-        walk=[(page, [_quiet(line) for line in findings(page)]) for page in walk],
+        walk=[(page, _found(page, walk)) for page in walk if page not in _behind(walk)],
         advice=[(page, _capital(line[len(NEXT) :])) for page, line in advice],
         teams=_teams(walk),
         data=[page for page in pages if page.chapter == "0"],
         pages=pages,
     )
+
+
+def _behind(walk: Sequence[Page]) -> list[Page]:
+    """The deep dives whose chapter is there."""
+    chapters = {page.chapter for page in walk if not page.absent}
+    return [page for page in walk if page.chapter[-1:].isalpha() and page.chapter[:-1] in chapters]
+
+
+def _found(page: Page, walk: Sequence[Page]) -> list[Markup]:
+    """What a page found; its last line leads to the deep dives behind it."""
+    lines = [_quiet(line) for line in findings(page)]
+    for dive in _behind(walk):
+        if dive.chapter[:-1] == page.chapter and not dive.absent:
+            link = Markup('Behind it: <a href="{}">{}</a>').format(dive.file, dive.title)
+            lines = [*lines[:-1], Markup(" ").join([*lines[-1:], link])]
+    return lines
 
 
 def findings(page: Page) -> list[str]:
