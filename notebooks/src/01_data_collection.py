@@ -81,7 +81,7 @@ quality.faults.claim()
 stitched = cx.collection.stitch(study)
 stitched
 
-# %% tags=["claim", "checked", "marketing"]
+# %% tags=["claim", "checked"]
 stitched.claim()
 
 # %% [markdown]

@@ -87,7 +87,7 @@ quality.drift
 # %%
 cx.collection.plots.identity_bars(quality.identity)
 
-# %% tags=["claim", "checked", "marketing"]
+# %% tags=["claim", "checked"]
 quality.identity.claim()
 
 # %% [markdown]
