@@ -25,6 +25,7 @@ _ROOMS = (
     "results",
     "revenue",
     "stats",
+    "voice",
     "world",
 )
 _NAMES = {"open_study": "study", "check": "study", "studies": "study", "simulate": "world"}

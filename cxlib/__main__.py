@@ -169,7 +169,7 @@ def _about(study: Study) -> tuple[About, set[str]]:
 
         has |= {"conversion"} if purchases(study) else set()
     if study.has("surveys"):
-        from cxlib.collection import asked
+        from cxlib.voice import asked
 
         has |= {"answers"} if asked(study) else set()
     for table, columns in NAMING.items():

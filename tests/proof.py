@@ -309,9 +309,9 @@ WALK = (
     "cxlib/journeys/counts.py",
     "cxlib/journeys/funnels.py",
     "cxlib/journeys/attribution.py",
-    "cxlib/collection/clusters.py",
-    "cxlib/collection/scales.py",
-    "cxlib/collection/voice.py",
+    "cxlib/rates.py",
+    "cxlib/voice/scales.py",
+    "cxlib/voice/scores.py",
     "cxlib/world",
 )
 
@@ -335,7 +335,7 @@ PROOFS = (
         "(nps_once: one answer each).",
         voice_draw,
         {"nps": CLOSED, "csat": CLOSED, "nps_once": CLOSED},
-        ("cxlib/stats", "cxlib/collection/scales.py", "cxlib/collection/voice.py"),
+        ("cxlib/stats", "cxlib/voice/scales.py", "cxlib/voice/scores.py"),
         few=150,
         chunk=100,
     ),

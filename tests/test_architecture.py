@@ -14,7 +14,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "cxlib"
-ROOMS = {"collection", "personas", "journeys", "experiments", "revenue"}
+ROOMS = {"collection", "voice", "personas", "journeys", "experiments", "revenue"}
+CHAPTER_ONE = (
+    "collection"  # the only chapter of two rooms: its face and its five lines take scores from `voice`
+)
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -66,7 +69,8 @@ def test_readers_know_the_contract_and_nothing_else() -> None:
 @pytest.mark.parametrize("room", sorted(ROOMS))
 def test_a_room_does_not_import_another_room_nor_readers_nor_reports_nor_the_world(room: str) -> None:
     for file, known in knows(room).items():
-        assert not known & (ROOMS | {"readers", "report", "world"}), file
+        fine = {"voice"} if file in (f"{CHAPTER_ONE}/__init__.py", f"{CHAPTER_ONE}/summary.py") else set()
+        assert not (known - fine) & (ROOMS | {"readers", "report", "world"}), file
 
 
 def test_the_report_knows_notebooks_and_no_room() -> None:
@@ -87,6 +91,7 @@ def test_the_hall_knows_no_room() -> None:
         "results": {"errors", "masks"},
         "frames": {"errors"},
         "figures": {"errors", "results"},
+        "rates": {"results", "stats", "study"},
         "stats": {"errors", "frames", "results"},
         "guess": {"contract", "errors", "readers"},
         "study": {"contract", "errors", "masks", "readers", "cxlib"},

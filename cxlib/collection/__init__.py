@@ -1,18 +1,18 @@
-"""Collection: what is known of the customers, how good it is, and how they feel."""
+"""Collection: what is known of the customers, how good it is, and how they feel.
+
+How they feel is `cxlib.voice`; its scores can be had here too.
+"""
 
 from cxlib.collection import plots
-from cxlib.collection.clusters import Counts
 from cxlib.collection.contents import Checks, Contents, checks, columns, contents
 from cxlib.collection.drift import drift
 from cxlib.collection.faults import Faults, cleaned, faults
 from cxlib.collection.identity import Audit, Sensitivity, Stitched, coverage, stitch
 from cxlib.collection.promises import promises
 from cxlib.collection.quality import Quality, quality
-from cxlib.collection.responders import Responders, responders
-from cxlib.collection.scales import asked
-from cxlib.collection.stars import stars
 from cxlib.collection.summary import state, summary
-from cxlib.collection.voice import CSAT, NPS, Scores, csat, nps, scores
+from cxlib.rates import Counts
+from cxlib.voice import CSAT, NPS, Responders, Scores, asked, csat, nps, responders, scores, stars
 
 __all__ = [
     "CSAT",

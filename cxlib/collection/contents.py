@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from cxlib.collection.clusters import Counts
 from cxlib.contract import TABLES
 from cxlib.errors import CxLookupError, did_you_mean
+from cxlib.rates import Counts
 from cxlib.results import Claim, Result, Summary
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ import pandas as pd
 from scipy import stats as distributions
 
 from cxlib import stats
-from cxlib.collection.clusters import Counts
 from cxlib.contract import TABLES
+from cxlib.rates import Counts
 from cxlib.results import TOO_FEW, nice, percent, visible
 from cxlib.stats import Array
 from cxlib.study import Study

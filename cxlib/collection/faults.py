@@ -16,8 +16,8 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
-from cxlib.collection.clusters import event_shares
 from cxlib.collection.events import NOT_STATED, events
+from cxlib.rates import event_shares
 from cxlib.results import TOO_FEW, Claim, Result, percent
 from cxlib.study import Study
 from cxlib.study.banned import banned

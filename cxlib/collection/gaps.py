@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from cxlib.collection.clusters import Counts
+from cxlib.rates import Counts
 from cxlib.results import nice, number, visible
 from cxlib.stats import Array
 

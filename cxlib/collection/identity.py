@@ -19,9 +19,9 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from cxlib.collection.clusters import PERSON, rate, sums
 from cxlib.contract import EARLIEST, TABLES
 from cxlib.errors import CxLookupError, CxValueError
+from cxlib.rates import PERSON, rate, sums
 from cxlib.results import EVERYWHERE, TOO_FEW, Claim, Result, minimum, nice, number, percent, visible
 from cxlib.study import Study
 from cxlib.study.banned import banned as stands_for_nobody

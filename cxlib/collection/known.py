@@ -7,8 +7,8 @@ from collections.abc import Callable
 import ibis.expr.types as ir
 import pandas as pd
 
-from cxlib.collection.clusters import Counts, rate, sums
 from cxlib.collection.events import IDENTITY
+from cxlib.rates import Counts, rate, sums
 from cxlib.results import EVERYWHERE, TOO_FEW, nice, percent, visible
 from cxlib.study import Study
 

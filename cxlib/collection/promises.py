@@ -5,9 +5,9 @@ from __future__ import annotations
 import ibis
 import pandas as pd
 
-from cxlib.collection.clusters import Counts, rate, sums
 from cxlib.collection.days import local_day
 from cxlib.errors import CxLookupError
+from cxlib.rates import Counts, rate, sums
 from cxlib.results import TOO_FEW, visible
 from cxlib.study import Study
 

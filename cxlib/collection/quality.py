@@ -16,7 +16,6 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
-from cxlib.collection.clusters import Counts
 from cxlib.collection.days import local_day, local_times
 from cxlib.collection.drift import drift
 from cxlib.collection.events import events as whose
@@ -24,6 +23,7 @@ from cxlib.collection.faults import Faults, faults
 from cxlib.collection.gaps import gaps
 from cxlib.collection.known import consent, identity
 from cxlib.contract import TABLES
+from cxlib.rates import Counts
 from cxlib.results import TOO_FEW, Claim, Result, nice, percent, visible
 from cxlib.study import Study
 

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 from cxlib.collection.identity import stitch
 from cxlib.collection.promises import promises
 from cxlib.collection.quality import quality
-from cxlib.collection.responders import responders
-from cxlib.collection.voice import scores
 from cxlib.errors import CxLookupError, CxValueError
 from cxlib.results import Summary, nice, percent
+from cxlib.voice import responders, scores
 
 if TYPE_CHECKING:
     from cxlib.study import Study

@@ -113,9 +113,9 @@ promises.claim() if known else "This study's orders do not say what was promised
 # The net promoter score is the share answering 9 or 10 less the share answering 0 to 6, in points from -100 to 100; satisfaction is the share in the top two boxes of a scale of four to eleven steps; anything else is a mean on its own scale. Intervals: adjusted Wald, Wilson, and t on the logit scale, with customers as clusters, so that somebody who answers five times does not count as five people.
 
 # %%
-asked = cx.collection.asked(study)
-scores = cx.collection.scores(study, asked[0])
-cx.collection.plots.score_dots(scores)
+asked = cx.voice.asked(study)
+scores = cx.voice.scores(study, asked[0])
+cx.voice.plots.score_dots(scores)
 
 # %% tags=["claim", "checked", "product", "service"]
 scores.claim()
@@ -135,8 +135,8 @@ scores
 
 # %%
 question = "csat" if "csat" in asked else asked[0]
-stars = cx.collection.stars(study, question)
-cx.collection.plots.stars_bar(stars)
+stars = cx.voice.stars(study, question)
+cx.voice.plots.stars_bar(stars)
 
 # %% tags=["claim", "checked", "service"]
 stars.claim()
@@ -152,8 +152,8 @@ stars.claim()
 # The share of the customers we were in contact with who answered anything, by what else is known of them. Where it differs, the score describes some customers more than others.
 
 # %%
-responders = cx.collection.responders(study)
-cx.collection.plots.response_dots(responders)
+responders = cx.voice.responders(study)
+cx.voice.plots.response_dots(responders)
 
 # %% tags=["claim", "checked", "marketing"]
 responders.claim()
@@ -169,7 +169,7 @@ responders.claim()
 # This study is simulated: what everybody would have answered is known. Those who are pleased answer more readily here, as in life, so the score of those who answered is not the score of all.
 
 # %% tags=["checked"]
-nps = cx.collection.scores(study, "nps")
+nps = cx.voice.scores(study, "nps")
 cx.stats.score(nps.table(), study.truth("nps")).claim()
 
 # %% tags=["checked"]
@@ -187,9 +187,9 @@ cx.stats.score(nps.table(), study.truth("nps"))
 #
 # ### Try it yourself
 #
-# 1. Score another question: `cx.collection.scores(study, "ces")`. Which touchpoint costs customers most effort?
+# 1. Score another question: `cx.voice.scores(study, "ces")`. Which touchpoint costs customers most effort?
 # 2. Break down by another column: `by="stage"`. Does the order of the stages surprise you?
-# 3. `cx.collection.nps([10] * 15 + [5] * 15)`: how wide is an interval on thirty answers?
+# 3. `cx.voice.nps([10] * 15 + [5] * 15)`: how wide is an interval on thirty answers?
 
 # %% [markdown]
 # ## Do the numbers agree with each other?
@@ -198,9 +198,9 @@ cx.stats.score(nps.table(), study.truth("nps"))
 volume = cx.collection.quality(study).volume.table() if study.has("touchpoints") else None
 if volume is not None:
     assert volume["estimate"].sum() == study.findings.rows["touchpoints"]
-asked = cx.collection.asked(study) if study.has("surveys") else []
+asked = cx.voice.asked(study) if study.has("surveys") else []
 if asked:
-    table = cx.collection.scores(study, asked[0]).table()
+    table = cx.voice.scores(study, asked[0]).table()
     assert table["n"].iloc[1:].sum() <= table["n"].iloc[0]
 
 # %% [markdown]

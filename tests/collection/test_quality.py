@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 import cxlib as cx
-from cxlib.collection import csat, plots, promises, quality, scores, stars, summary
+from cxlib import voice
+from cxlib.collection import csat, promises, quality, scores, stars, summary
 from cxlib.collection.gaps import gaps
 from cxlib.errors import CxLookupError, MissingTable
 
@@ -250,7 +251,7 @@ def test_a_score_that_few_customers_gave_is_neither_said_nor_drawn():
     )
     result = stars(cx.open_study({"surveys": frame}))
     assert result.table()["count"].tolist() == [1, 0, 0, 40, 59]
-    for text in (result.claim(), plots.stars_bar(result).alt, result._repr_mimebundle_()["text/html"]):
+    for text in (result.claim(), voice.plots.stars_bar(result).alt, result._repr_mimebundle_()["text/html"]):
         assert "59.0" in text
         assert not re.search(r"\b1\.0[\s\u00a0]%", text)
         # The shares sum to 1: beside 59 %, a 40 % would say that 1 % is left.
@@ -277,7 +278,7 @@ def test_a_scale_of_a_hundred_steps_is_shown_in_bands():
     assert found.to_dict() == {"0 to 9": 40, "10 to 19": 20, "50 to 59": 20, "90 to 100": 40}
     assert table["estimate"].sum() == pytest.approx(1)
     assert "90 to 100: 33.3" in result.claim()
-    assert "90 to 100: 33.3" in plots.stars_bar(result).alt
+    assert "90 to 100: 33.3" in voice.plots.stars_bar(result).alt
 
 
 # --- days, persons -----------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import cxlib as cx
+from cxlib import voice
 from cxlib.collection import plots, promises, quality, responders, scores, stars, summary
 
 TOUCHPOINTS, CHANNELS = ("zebra_desk", "yak_page"), ("zeppelin", "yacht")
@@ -61,11 +62,14 @@ def everything(study: object) -> dict[str, str]:
         said |= {f"{name}, {kind}": text for kind, text in result._repr_mimebundle_().items()}
     said["summary"] = "\n".join(summary(study).lines)
     said["contents, summary"] = "\n".join(results["contents"].summary().lines)
-    drawn = {"volume": plots.volume_lines(found), "responders": plots.response_dots(results["responders"])}
+    drawn = {
+        "volume": plots.volume_lines(found),
+        "responders": voice.plots.response_dots(results["responders"]),
+    }
     drawn |= {"faults": plots.fault_dots(found.faults), "drift": plots.drift_dots(found.drift)}
     drawn |= {"identity": plots.identity_bars(found.identity)}
-    drawn |= {q: plots.score_dots(results[f"scores {q}"]) for q in ("nps", "csat", "ces")}
-    drawn |= {f"stars {q}": plots.stars_bar(results[f"stars {q}"]) for q in ("nps", "csat", "ces")}
+    drawn |= {q: voice.plots.score_dots(results[f"scores {q}"]) for q in ("nps", "csat", "ces")}
+    drawn |= {f"stars {q}": voice.plots.stars_bar(results[f"stars {q}"]) for q in ("nps", "csat", "ces")}
     return said | {f"{name}, figure": shown.alt for name, shown in drawn.items()}
 
 

@@ -17,11 +17,11 @@ from scipy import special
 from scipy import stats as distributions
 
 from cxlib import stats
-from cxlib.collection.clusters import clustered, sums
-from cxlib.collection.scales import DETRACTOR, PROMOTER, Measure, measure, scales, top_boxes
 from cxlib.errors import CxLookupError, CxValueError, did_you_mean
+from cxlib.rates import clustered, sums
 from cxlib.results import EVERYWHERE, TOO_FEW, Claim, Result, nice, number, percent, visible
 from cxlib.study import Study
+from cxlib.voice.scales import DETRACTOR, PROMOTER, Measure, measure, scales, top_boxes
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,11 @@ from statsmodels.stats.proportion import proportion_confint
 
 import cxlib as cx
 from cxlib.__main__ import _about
-from cxlib.collection import asked, csat, scores, summary
+from cxlib.collection import summary
 from cxlib.errors import CxValueError
 from cxlib.report.cells import fit
 from cxlib.report.sources import generate
+from cxlib.voice import asked, csat, scores
 
 
 def study(values, low, high, question="csat", **more):
@@ -122,4 +123,4 @@ def test_sections_about_scores_are_left_out_where_nobody_answered():
     assert "How do customers feel, and about what? (needs survey answers)" in left_out
     assert not any("survey answers" in str(section) for section in fit(book, answered | {"truth"})[1])
     code = "\n".join(cell.source for cell in fit(book, silent)[0].cells if cell.cell_type == "code")
-    assert "asked[0]" not in code.split("asked = cx.collection.asked(study) if")[0]
+    assert "asked[0]" not in code.split("asked = cx.voice.asked(study) if")[0]

@@ -13,10 +13,10 @@ from scipy.stats import binom, chi2_contingency, fisher_exact
 from statsmodels.stats.proportion import proportion_confint
 
 import cxlib as cx
-from cxlib.collection import csat, nps, responders, scores
-from cxlib.collection.responders import _differs
 from cxlib.errors import CxLookupError, CxValueError, MissingTable
 from cxlib.results import TOO_FEW
+from cxlib.voice import csat, nps, responders, scores
+from cxlib.voice.responders import _differs
 
 
 def answers(customers: int = 120, seed: int = 0) -> pd.DataFrame:

@@ -6,8 +6,8 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
-from cxlib.collection.clusters import Spread, rate, sums
 from cxlib.errors import CxLookupError
+from cxlib.rates import Spread, rate, sums
 from cxlib.results import TOO_FEW, minimum, percent, visible
 from cxlib.study import Study
 
@@ -27,7 +27,7 @@ def stars(study: Study, question: str = "csat") -> Spread:
     frame = study.cached("stars", {"question": question}, lambda: _stars(study, surveys, question))
     if not len(frame):
         raise CxLookupError(
-            f"Nobody answered `{question}`; cx.collection.asked names the questions answered."
+            f"Nobody answered `{question}`; cx.voice.asked names the questions answered."
         )
     return Spread(frame, _say_stars(visible(frame, Spread.WHOLE), len(frame)))
 
