@@ -53,12 +53,7 @@ class Trials(Result):
         Raises CxLookupError that lists those there are.
         """
         if name:
-            known = list(self.frame["experiment"])
-            if name not in known:
-                raise CxLookupError(
-                    f"No experiment is called `{name}`.{did_you_mean(name, known)} There are: {', '.join(known)}."
-                )
-            return name
+            return known(name, list(self.frame["experiment"]))
         doses = [one for one in self.frame["experiment"] if one in self.doses]
         size = self.frame.set_index("experiment")["variants"].str.count(",")
         rank = size + 0.5 * size.index.isin(self.sound) - 100 * size.index.isin(doses)
@@ -111,13 +106,9 @@ def trials(study: Study, limit: float = 0.001) -> Trials:
     >>> trials(cx.open_study({"exposures": met})).claim()
     One experiment on 40 customers; the arms have the sizes that were planned.
     """
-    met = first_exposures(study)
-    groups = study.cached("trials", {}, lambda: study.fetch(_groups(met)))
     last = end(study)
     rows, checks = [], {}
-    for name, group in groups.sort_values(["first", "experiment"], kind="stable").groupby(
-        "experiment", sort=False
-    ):
+    for name, group in _groups(study).groupby("experiment", sort=False):
         arms = order_arms(sorted(group["variant"].unique()))
         clustered = bool(group["clustered"].sum())
         units = "clusters" if clustered else "customers"
@@ -154,14 +145,38 @@ def first_exposures(study: Study) -> ir.Table:
 
 def end(study: Study) -> pd.Timestamp:
     """The latest time of a touchpoint, order, answer or exposure: up to then the study has been observed."""
-    tables = [
-        study.table(name) for name in ("touchpoints", "orders", "surveys", "exposures") if study.has(name)
-    ]
-    latest = [study.fetch(t.aggregate(ts=t.ts.max()))["ts"].iloc[0] for t in tables]
-    return max(pd.Timestamp(ts) for ts in latest if pd.notna(ts))
+
+    def latest() -> pd.DataFrame:
+        tables = [
+            study.table(name) for name in ("touchpoints", "orders", "surveys", "exposures") if study.has(name)
+        ]
+        found = (study.fetch(t.aggregate(ts=t.ts.max()))["ts"].iloc[0] for t in tables)
+        return pd.DataFrame({"ts": [max(pd.Timestamp(ts) for ts in found if pd.notna(ts))]})
+
+    return pd.Timestamp(study.cached("end", {}, latest)["ts"].iloc[0])
 
 
-def _groups(met: ir.Table) -> ir.Table:
+def picked(study: Study, name: str) -> str:
+    """The name, if the study has such an experiment; CxLookupError lists those there are."""
+    return known(name, list(_groups(study)["experiment"].unique()))
+
+
+def known(name: str, names: list[str]) -> str:
+    """The name, if it is one of `names`; CxLookupError lists them."""
+    if name not in names:
+        raise CxLookupError(
+            f"No experiment is called `{name}`.{did_you_mean(name, names)} There are: {', '.join(names)}."
+        )
+    return name
+
+
+def _groups(study: Study) -> pd.DataFrame:
+    """What the check of an assignment needs: one row an experiment, stratum and variant, in order of time."""
+    groups = study.cached("trials", {}, lambda: study.fetch(_counted(first_exposures(study))))
+    return groups.sort_values(["first", "experiment"], kind="stable")
+
+
+def _counted(met: ir.Table) -> ir.Table:
     # A cluster that reaches into several strata counts in one.
     own = met.stratum.min().over(ibis.window(group_by=["experiment", "cluster"]))
     met = met.mutate(stratum=met.cluster.isnull().ifelse(met.stratum, own))

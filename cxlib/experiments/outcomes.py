@@ -14,7 +14,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from cxlib.errors import CxLookupError, CxValueError, did_you_mean
-from cxlib.experiments.exposures import end, first_exposures, trials
+from cxlib.experiments.exposures import end, first_exposures, picked
 from cxlib.study.log import microseconds
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def outcomes(
     until: str | pd.Timestamp | None = None,
 ) -> Outcomes:
     """Outcomes and pre-period covariates of the customers of an experiment; see `analyze`."""
-    trials(study).pick(experiment)
+    picked(study, experiment)
     if crossovers not in ("first", "drop"):
         raise CxValueError(
             f'crossovers is `{crossovers}`; it is "first" (kept in their first arm) or "drop".'
