@@ -10,6 +10,7 @@ Both describe; neither says what would change if customers were treated differen
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -42,12 +43,17 @@ class BGNBD(Fitted):
 
         A customer not yet won is a row of zeros.
         """
-        return pd.Series(self.moments(frame, t)[0], index=frame.index, name="expected")
+        return pd.Series(self.within(frame, [t])[:, 0], index=frame.index, name="expected")
+
+    def within(self, frame: pd.DataFrame, times: Sequence[float]) -> Array:
+        """(customers, times) purchases to expect of each customer in each of the `times` after T."""
+        of, group = _grouped(*_checked(frame))
+        return _expected(self.maximum.logs, of, times)[group]
 
     def moments(self, frame: pd.DataFrame, t: float) -> tuple[Array, Array]:
         """Mean and variance of each customer's purchases in the `t` after T, the parameters taken as known."""
         of, group = _grouped(*_checked(frame))
-        mean, variance = _expected(self.maximum.logs, of, _positive(t))
+        mean, variance = _moments(self.maximum.logs, of, t)
         return mean[group], variance[group]
 
     def forecast(self, frame: pd.DataFrame, t: float) -> Forecast:
@@ -59,12 +65,12 @@ class BGNBD(Fitted):
         """
         of, group = _grouped(*_checked(frame))
         count = np.bincount(group)
-        logs, t = self.maximum.logs, _positive(t)
-        mean, variance = _expected(logs, of, t)
+        logs = self.maximum.logs
+        mean, variance = _moments(logs, of, t)
         total = float(count @ mean)
         steps = STEP * np.eye(4)
         slope = np.array(
-            [count @ (_expected(logs + h, of, t)[0] - _expected(logs - h, of, t)[0]) for h in steps]
+            [count @ (_expected(logs + h, of, [t]) - _expected(logs - h, of, [t]))[:, 0] for h in steps]
         ) / (2 * STEP)
         se = float(np.sqrt(count @ variance + slope @ self.maximum.covariance @ slope))
         # A count: its root has a steady spread, and stays sensible where less than one purchase is expected.
@@ -109,12 +115,15 @@ class Forecast(Result):
         )
 
 
-def fit_bgnbd(frame: pd.DataFrame, level: float = 0.95, weights: Array | None = None) -> BGNBD:
+def fit_bgnbd(
+    frame: pd.DataFrame, level: float = 0.95, weights: Array | None = None, near: BGNBD | None = None
+) -> BGNBD:
     """Maximum likelihood of BG/NBD on `frequency`, `recency`, `T` (one row a customer, any unit of time).
 
     `frequency`: repeat purchases; `recency`: time from the first to the last; `T`: from the first to the end
     of observation (see `history`). Customers alike in all three are counted once. `weights`: how much each
-    row counts, such as the probability of a persona. Raises `CxValueError` for columns that lack, values that
+    row counts, such as the probability of a persona. `near`: a fit to much the same customers, at which the
+    search begins. Raises `CxValueError` for columns that lack, values that
     cannot be, fewer than two customers, or no repeat purchase at all.
 
     >>> frame = pd.DataFrame({"frequency": [0, 3, 1, 0, 8], "recency": [0, 20, 5, 0, 38], "T": [39.0] * 5})
@@ -156,6 +165,8 @@ def fit_bgnbd(frame: pd.DataFrame, level: float = 0.95, weights: Array | None = 
         return float(value), np.array(gradient) * np.exp(logs)
 
     starts = [(0.3, 0.2, 0.8, 2.5), (1.0, 1.0, 1.0, 1.0), (2.0, 0.5, 0.5, 10.0)]
+    if near is not None and not near.note:
+        starts = [tuple(np.exp(near.maximum.logs) / [1, unit, 1, 1])]
     best = maximise(score, BGNBD.PARAMETERS, starts, n)
     return BGNBD(rescaled(best, 1, unit, -float(nx @ ux) * np.log(unit)), round(n), level)
 
@@ -167,33 +178,53 @@ def _alive(logs: Array, x: Array, recency: Array, T: Array) -> Array:
     return np.asarray(special.expit(np.where(x > 0, -odds, np.inf)))
 
 
-def _expected(logs: Array, of: tuple[Array, Array, Array], t: float) -> tuple[Array, Array]:
-    """Mean and variance of each group's purchases in the next `t`, as a row's customer would make them.
+def _expected(logs: Array, of: tuple[Array, Array, Array], times: Sequence[float]) -> Array:
+    """(groups, times) mean purchases in the next `times`, as a row's customer would make them."""
+    mean = _over_leaving(logs, of, times, lambda p, u, s: -np.expm1(-s * np.log1p(u)) / p)
+    return _alive(logs, *of)[:, None] * mean
 
-    The paper's closed form divides by a - 1 and overflows in 2F1 for loyal customers. Given p, the chance of
-    leaving, and still being there, the purchases are the lesser of a negative binomial and a geometric
-    number; their moments are averaged over p ~ Beta(a, b + x) by Gauss-Jacobi quadrature, which cannot fail.
-    """
-    x, recency, T = of
-    r, alpha, a, b = np.exp(logs)
-    ratio = t / (alpha + T)
-    nodes = int(np.clip(24 + 6 * np.sqrt(ratio.max()), 30, 400))  # the integrand's pole nears 0 as t grows
-    mean, square = np.empty(len(x)), np.empty(len(x))
-    for purchases in np.unique(x):
-        rows, s = x == purchases, r + purchases
-        different, place = np.unique(ratio[rows], return_inverse=True)
-        p, weight = _jacobi(a, b + purchases, nodes)
-        u = different[:, None] * p
+
+def _moments(logs: Array, of: tuple[Array, Array, Array], t: float) -> tuple[Array, Array]:
+    """Mean and variance of each group's purchases in the next `t`."""
+
+    def second(p: Array, u: Array, s: float) -> Array:
         once = -np.expm1(-s * np.log1p(u))
         # once - s u / (1 + u)^(s + 1), whose leading terms cancel for a small u
         twice = once - s * u * np.exp(-(s + 1) * np.log1p(u))
         small = (s + 2) * u < 1e-4
         twice = np.where(small, s * (s + 1) / 2 * u**2 * (1 - 2 / 3 * (s + 2) * u), twice)
-        first = once / p
-        mean[rows] = (first @ weight)[place]
-        square[rows] = ((first + 2 * (1 - p) / p**2 * twice) @ weight)[place]
-    there = _alive(logs, x, recency, T)
-    return there * mean, there * square - (there * mean) ** 2
+        return np.asarray(once / p + 2 * (1 - p) / p**2 * twice)
+
+    mean = _expected(logs, of, [t])[:, 0]
+    return mean, _alive(logs, *of) * _over_leaving(logs, of, [t], second)[:, 0] - mean**2
+
+
+def _over_leaving(
+    logs: Array,
+    of: tuple[Array, Array, Array],
+    times: Sequence[float],
+    moment: Callable[[Array, Array, float], Array],
+) -> Array:
+    """(groups, times) means over the chance p of leaving of a moment of the purchases in the next `times`, of
+    customers who are still there; `moment` takes p, u = p t / (alpha + T) and s = r + x.
+
+    The paper's closed form divides by a - 1 and overflows in 2F1 for loyal customers. Given p, the chance of
+    leaving, and still being there, the purchases are the lesser of a negative binomial and a geometric
+    number; their moments are averaged over p ~ Beta(a, b + x) by Gauss-Jacobi quadrature, which cannot fail.
+    """
+    x, _, T = of
+    r, alpha, a, b = np.exp(logs)
+    ratio = np.array([_positive(t) for t in times]) / (alpha + T)[:, None]
+    nodes = int(np.clip(24 + 6 * np.sqrt(ratio.max()), 30, 400))  # the integrand's pole nears 0 as t grows
+    mean = np.empty(ratio.shape)
+    for purchases in np.unique(x):
+        rows = x == purchases
+        different, place = np.unique(ratio[rows], return_inverse=True)
+        p, weight = _jacobi(a, b + purchases, nodes)
+        mean[rows] = (moment(p, different[:, None] * p, r + purchases) @ weight)[
+            place.reshape(-1, len(times))
+        ]
+    return mean
 
 
 def _jacobi(a: float, b: float, nodes: int) -> tuple[Array, Array]:
@@ -245,11 +276,13 @@ class GammaGamma(Fitted):
         return Claim(f"{said} {self.note}".strip())
 
 
-def fit_gamma_gamma(frame: pd.DataFrame, level: float = 0.95, weights: Array | None = None) -> GammaGamma:
+def fit_gamma_gamma(
+    frame: pd.DataFrame, level: float = 0.95, weights: Array | None = None, near: GammaGamma | None = None
+) -> GammaGamma:
     """Maximum likelihood of Gamma-Gamma on `frequency` and `monetary_value` (mean a purchase, any unit).
 
     Only customers with frequency > 0 enter. The model takes value and frequency for independent: look at
-    their correlation first. `weights` as for `fit_bgnbd`. Raises `CxValueError` for columns that lack, a mean value that is not positive,
+    their correlation first. `weights` and `near` as for `fit_bgnbd`. Raises `CxValueError` for columns that lack, a mean value that is not positive,
     or fewer than two customers who differ.
 
     >>> frame = pd.DataFrame({"frequency": [1, 2, 5, 0], "monetary_value": [20.0, 35.0, 12.0, None]})
@@ -272,31 +305,29 @@ def fit_gamma_gamma(frame: pd.DataFrame, level: float = 0.95, weights: Array | N
     m = m / unit
     ux, place = np.unique(x, return_inverse=True)
     nx, wx = np.bincount(place, w), w * x
-    log_xm = float(w @ np.log(x * m))
+    log_xm = np.log(x * m)
+    spent_logs = float(wx @ log_xm)
     n, psi = float(w.sum()), special.psi
 
     def score(logs: Array) -> tuple[float, Array]:
         p, q, v = np.exp(logs)
         size, spent = p * x + q, x * m + v
         log_spent = np.log(spent)
-        value = (
-            -nx @ special.betaln(p * ux, q)
-            + n * q * logs[2]
-            + p * (wx @ np.log(x * m))
-            - (w * size) @ log_spent
-        )
+        value = -nx @ special.betaln(p * ux, q) + n * q * logs[2] + p * spent_logs - (w * size) @ log_spent
         both = psi(p * ux + q)
         gradient = [
-            nx @ (ux * (both - psi(p * ux))) + wx @ (np.log(x * m) - log_spent),
+            nx @ (ux * (both - psi(p * ux))) + spent_logs - wx @ log_spent,
             nx @ (both - psi(q)) + n * logs[2] - w @ log_spent,
             n * q / v - w @ (size / spent),
         ]
         return float(value), np.array(gradient) * np.exp(logs)
 
     starts = [(5.0, 4.0, 0.5), (1.0, 2.0, 1.0), (0.5, 10.0, 10.0)]
+    if near is not None and not near.note:
+        starts = [tuple(np.exp(near.maximum.logs) / [1, 1, unit])]
     best = maximise(score, GammaGamma.PARAMETERS, starts, n)
     # The density's own 1 / m, left out above, then the change of unit.
-    constant = float(w @ np.log(x)) - log_xm - n * np.log(unit)
+    constant = float(w @ (np.log(x) - log_xm)) - n * np.log(unit)
     return GammaGamma(rescaled(best, 2, unit, constant), round(n), level)
 
 

@@ -22,7 +22,7 @@ from scipy import stats as distributions
 from cxlib import stats
 from cxlib.errors import CxLookupError, CxValueError
 from cxlib.results import TOO_FEW, Claim, Result, nice, number, percent, visible
-from cxlib.revenue.models import BGNBD, fit_bgnbd, fit_gamma_gamma
+from cxlib.revenue.models import BGNBD, GammaGamma, fit_bgnbd, fit_gamma_gamma
 from cxlib.revenue.realised import EVERYBODY, in_currency
 from cxlib.revenue.regression import Array
 from cxlib.revenue.units import Unit, money
@@ -204,7 +204,12 @@ class _Model:
     weight: float
     within: float
     between: float
-    heavy: bool
+    amounts: GammaGamma | None
+
+    @property
+    def heavy(self) -> bool:
+        """Whether amounts differ too much between customers for Gamma-Gamma."""
+        return self.amounts is None
 
     def each(self, people: pd.DataFrame) -> Array:
         """What the next purchase of each customer brings: their own mean drawn towards everybody's."""
@@ -224,10 +229,9 @@ class _Model:
         """
         rate = np.log1p(discount) / YEAR
         nodes, weights = np.polynomial.legendre.leggauss(3)
-        total = np.exp(-rate * weeks) * self.count(people, weeks)
-        for node, weight in zip((nodes + 1) / 2 * weeks, weights / 2 * weeks, strict=True):
-            total = total + rate * weight * np.exp(-rate * node) * self.count(people, float(node))
-        return np.asarray(total)
+        times = np.append((nodes + 1) / 2, 1.0) * weeks
+        each = np.append(rate * weights / 2 * weeks, 1.0) * np.exp(-rate * times)
+        return np.asarray(self.purchases.within(people, list(times)) @ each)
 
     def note(self, people: pd.DataFrame) -> str:
         """What a reader must know of the fit."""
@@ -246,9 +250,9 @@ class _Model:
         return said.strip()
 
 
-def _fit(people: pd.DataFrame, weights: Array | None = None, heavy: bool | None = None) -> _Model:
-    """Both models, each customer counting by their weight; `heavy` decides on that of amounts beforehand, as
-    refits must not change sides."""
+def _fit(people: pd.DataFrame, weights: Array | None = None, near: _Model | None = None) -> _Model:
+    """Both models, each customer counting by their weight. A refit begins `near` the fit to everybody, and
+    takes its model of amounts: refits must not change sides."""
     w = np.ones(len(people)) if weights is None else weights
     again = (people["frequency"] > 0).to_numpy()
     x, own, squares = (
@@ -262,13 +266,16 @@ def _fit(people: pd.DataFrame, weights: Array | None = None, heavy: bool | None 
     size = total - float(count @ x**2) / total
     spread = float((count * x) @ (own - mean) ** 2) - (count.sum() - 1) * within
     between = max(spread / size, 0.0) if size > 0 else 0.0
-    bgnbd = fit_bgnbd(people, weights=w)
+    bgnbd = fit_bgnbd(people, weights=w, near=near.purchases if near else None)
     gains = (people["frequency"] > 0) & (people["monetary_value"] > 0)
-    if heavy is not True and people.loc[gains, "monetary_value"].nunique() > 1:
-        p, q, v = np.exp(fit_gamma_gamma(people[gains], weights=w[gains.to_numpy()]).maximum.logs)
-        if heavy is False or q > HEAVY:
-            return _Model(bgnbd, p * v / (q - 1), (q - 1) / p, within, between, False)
-    return _Model(bgnbd, mean, within / between if between > 0 else 1e9, within, between, True)
+    if not (near and near.heavy) and people.loc[gains, "monetary_value"].nunique() > 1:
+        amounts = fit_gamma_gamma(
+            people[gains], weights=w[gains.to_numpy()], near=near.amounts if near else None
+        )
+        p, q, v = np.exp(amounts.maximum.logs)
+        if near or q > HEAVY:
+            return _Model(bgnbd, p * v / (q - 1), (q - 1) / p, within, between, amounts)
+    return _Model(bgnbd, mean, within / between if between > 0 else 1e9, within, between, None)
 
 
 # --- forecasts ---------------------------------------------------------------------------------
@@ -305,9 +312,7 @@ def _table(
         return np.array([w @ one / w.sum() for w, one in zip(weights[rows].T, worth, strict=True)])
 
     def again(rows: Array) -> Array:
-        return means(
-            rows, [_fit(people[rows], w, m.heavy) for w, m in zip(weights[rows].T, models, strict=True)]
-        )
+        return means(rows, [_fit(people[rows], w, m) for w, m in zip(weights[rows].T, models, strict=True)])
 
     estimate = means(np.full(len(people), True), models)
     interval = _refitted(people, estimate, again, level)
@@ -340,7 +345,7 @@ def _tried(past: pd.DataFrame, came: pd.DataFrame, amount: str, weeks: float, le
     estimate = np.array([count.sum(), count @ each])
 
     def again(rows: Array) -> Array:
-        refit = _fit(past[rows], heavy=model.heavy)
+        refit = _fit(past[rows], near=model)
         count = refit.count(past, weeks)
         return np.array([count.sum(), count @ refit.each(past)])
 

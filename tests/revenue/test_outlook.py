@@ -127,7 +127,7 @@ def test_the_published_holdout_of_cdnow_and_its_misses(cdnow: Study) -> None:
 def test_the_discounted_expectation_is_the_integral_of_its_own_rate(customers: pd.DataFrame) -> None:
     """Against purchases in each of 1,000 steps of the horizon, each with the discount of its middle."""
     bgnbd = fit_bgnbd(customers)
-    model = _Model(bgnbd, 1.0, 1.0, 1.0, 1.0, False)
+    model = _Model(bgnbd, 1.0, 1.0, 1.0, 1.0, None)
     some, weeks = customers.iloc[[0, 3, 50, 500]], 104.0
     edges = np.linspace(0, weeks, 1001)
     cumulated = np.array([np.zeros(4), *(bgnbd.expected(some, t).to_numpy() for t in edges[1:])])
@@ -164,7 +164,7 @@ def test_intervals_hold_what_comes_and_the_expected_value_where_purchasing_is_bg
     """The holdout's interval is for what these customers do, the value's for the mean of such customers."""
     true = BGNBD(Maximum(np.log(list(TRUTH.values())), np.eye(4), 0.0, ""), 1)
     many, _ = buyers(60_000, np.random.default_rng(7))
-    expected = np.mean(_Model(true, 1.0, 1.0, 1.0, 1.0, False).discounted(many, 52.0, 0.10) * shrunk(many))
+    expected = np.mean(_Model(true, 1.0, 1.0, 1.0, 1.0, None).discounted(many, 52.0, 0.10) * shrunk(many))
 
     def draw(seed: int) -> pd.DataFrame:
         past, came = buyers(800, np.random.default_rng(seed))
