@@ -11,10 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import logsumexp
 
 from cxlib.personas.blocks import TINY, Answers, Array, Block, Choices, Measures, Params, Values
-from cxlib.personas.mixture import TOLERANCE, Mixture
+from cxlib.personas.mixture import TOLERANCE, Mixture, shared
 
 POINTS, STEPS = 9, 80
 
@@ -32,13 +31,11 @@ def _fit(blocks: Sequence[Block], two: Mixture, u: Array, sizes: Array) -> Mixtu
     n, old = two.n, -np.inf
     for step in range(STEPS):
         fitted = Mixture(sizes, tuple(params), 0.0, n, 0)
-        joint = fitted.joint(blocks)
-        total = logsumexp(joint, axis=1)
+        total, weights = shared(fitted.joint(blocks))
         value = float(total.sum())
         if step > 3 and value - old < TOLERANCE * n:
             break
         old = value
-        weights = np.exp(joint - total[:, None])
         params = [_bend(block, weights, p, u) for block, p in zip(blocks, params, strict=True)]
     free = sum(b.free(2) if isinstance(b, Choices | Answers) else 1 for b in blocks)
     return Mixture(sizes, fitted.params, value, n, free)
@@ -73,7 +70,7 @@ def _bend(block: Block, weights: Array, params: Params, u: Array) -> Params:
     if isinstance(block, Values):
         _, *rest = block.fit(weights, params)
         size = block.precision(params)
-        return (_line(weights * size[:, None], np.nan_to_num(block.means), u), *rest)
+        return (_line(weights * size[:, None], block.filled, u), *rest)
     seen = weights * block.observed[:, None]
     line = _line(seen, np.nan_to_num(block.value), u)
     off = (seen * (np.nan_to_num(block.value)[:, None] - line) ** 2).sum() / max(seen.sum(), TINY)

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array
 
 Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -63,6 +64,14 @@ class Choices:
     def faced(self) -> Array:
         """(persons, contexts) counts of the choices each person stood before."""
         return self._table(self.row, self.persons, self.context, len(self.contexts))
+
+    @cached_property
+    def chosen(self) -> csr_array:
+        """(persons, contexts x options) counts of what each person chose in each context."""
+        cell = self.context * len(self.options) + self.option
+        return csr_array(
+            (self.count, (self.row, cell)), shape=(self.persons, len(self.contexts) * len(self.options))
+        )
 
     @cached_property
     def pooled(self) -> Array:
@@ -131,10 +140,9 @@ class Choices:
 
     def density(self, params: Params) -> Array:
         taste, usual = params
-        logs = np.log(np.maximum(usual, TINY))[self.context, self.option]
-        common = np.bincount(self.row, self.count * logs, self.persons)[:, None]
-        return (
-            common
+        common = self.chosen @ np.log(np.maximum(usual, TINY)).ravel()
+        return np.asarray(
+            common[:, None]
             + self.made @ np.log(np.maximum(taste, TINY)).T
             - self.faced @ np.log(np.maximum(taste @ usual.T, TINY)).T
         )
@@ -163,10 +171,15 @@ class Answers:
     def observed(self) -> npt.NDArray[np.bool_]:
         return self.code >= 0
 
-    @property
+    @cached_property
     def made(self) -> Array:
         """(persons, options) one where the answer was given."""
         return (self.code[:, None] == np.arange(len(self.options))).astype(float)
+
+    @cached_property
+    def usual(self) -> Array:
+        """(options,) share of all persons who gave each answer."""
+        return np.asarray(self.made.mean(axis=0))
 
     def columns(self) -> list[tuple[str, Array]]:
         known = np.where(self.observed, 1.0, np.nan)
@@ -188,13 +201,12 @@ class Answers:
         return (np.tile(share / share.sum(), (k, 1)),)
 
     def fit(self, weights: Array, params: Params) -> Params:
-        made = self.made
-        chosen = weights.T @ made + PRIOR * made.mean(axis=0)
+        chosen = weights.T @ self.made + PRIOR * self.usual
         return (chosen / np.maximum(chosen.sum(axis=1, keepdims=True), TINY),)
 
     def density(self, params: Params) -> Array:
         logs = np.log(np.maximum(params[0], TINY))
-        return np.where(self.observed[:, None], logs.T[self.code], 0.0)
+        return np.append(logs.T, np.zeros((1, len(logs))), axis=0)[self.code]  # the last row is code -1's
 
     def expected(self, params: Params) -> Array:
         return params[0]
@@ -229,6 +241,11 @@ class Values:
         with np.errstate(invalid="ignore", divide="ignore"):
             return self.total / self.n
 
+    @cached_property
+    def filled(self) -> Array:
+        """Each person's mean, 0 where there is none."""
+        return np.nan_to_num(self.means)
+
     @property
     def options(self) -> tuple[str, ...]:
         return (self.name,)
@@ -261,12 +278,15 @@ class Values:
         return np.where(self.observed, 1 / np.maximum(params[1] + params[2] / n, 1e-9), 0.0)
 
     def fit(self, weights: Array, params: Params) -> Params:
-        means, (t2,), s2 = np.nan_to_num(self.means), params[1], params[2]
+        means, (t2,), s2 = self.filled, params[1], params[2]
         for _ in range(3):
             w = self.precision((params[0], np.array([t2]), s2))
             size = weights.T @ w
             mean = np.where(size > 0, (weights.T @ (w * means)) / np.maximum(size, TINY), params[0])
-            off = (weights * (means[:, None] - mean) ** 2).sum(axis=1)
+            # Expected squared distance from the kind's mean, by moments: no (persons, kinds) array is made.
+            centre = mean.mean()
+            here, gap = means - centre, mean - centre
+            off = here * (here - 2 * (weights @ gap)) + weights @ gap**2
             # Fisher scoring for the variance between persons; never below nothing.
             score, information = (w**2 * off - w).sum(), (w**2).sum()
             t2 = max(t2 + score / max(information, TINY), 0.0)
@@ -274,8 +294,9 @@ class Values:
 
     def density(self, params: Params) -> Array:
         w = self.precision(params)[:, None]
-        off = np.nan_to_num(self.means)[:, None] - params[0]
-        return np.where(w > 0, 0.5 * (np.log(np.maximum(w, TINY) / (2 * np.pi)) - w * off**2), 0.0)
+        off = self.filled[:, None] - params[0]
+        logs = np.log(np.maximum(w, TINY) / (2 * np.pi))
+        return np.where(w > 0, 0.5 * (logs - w * off**2), 0.0)
 
     def expected(self, params: Params) -> Array:
         return params[0][:, None]

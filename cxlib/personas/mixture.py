@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.special import logsumexp
 
 from cxlib.personas.blocks import Array, Block, Params
 
@@ -46,8 +45,15 @@ class Mixture:
 
     def posterior(self, blocks: Sequence[Block]) -> Array:
         """(persons, kinds) probabilities; rows sum to 1."""
-        joint = self.joint(blocks)
-        return np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
+        return shared(self.joint(blocks))[1]
+
+
+def shared(joint: Array) -> tuple[Array, Array]:
+    """The logarithm of each row's sum, and its parts' shares of that: (persons,) and (persons, kinds)."""
+    most = joint.max(axis=1, keepdims=True)
+    parts = np.exp(joint - most)
+    total = parts.sum(axis=1, keepdims=True)
+    return (most + np.log(total))[:, 0], parts / total
 
 
 def em(blocks: Sequence[Block], weights: Array, steps: int) -> Mixture:
@@ -58,9 +64,7 @@ def em(blocks: Sequence[Block], weights: Array, steps: int) -> Mixture:
     for step in range(max(steps, 1)):
         params = tuple(block.fit(weights, p) for block, p in zip(blocks, params, strict=True))
         fitted = Mixture(weights.mean(axis=0), params, 0.0, n, 0)
-        joint = fitted.joint(blocks)
-        total = logsumexp(joint, axis=1)
-        weights = np.exp(joint - total[:, None])
+        total, weights = shared(fitted.joint(blocks))
         value = float(total.sum())
         if step > 3 and value - old < TOLERANCE * n:
             break
