@@ -23,7 +23,7 @@ from cxlib.results import TOO_FEW, nice, percent, visible
 from cxlib.stats import Array
 from cxlib.study import Study
 from cxlib.study.log import fold
-from cxlib.study.people import known_ids, people, touchpoints, with_person
+from cxlib.study.people import people, touchpoints, with_person
 
 TOP = 8
 DECILES = [k / 10 for k in range(1, 10)]
@@ -74,7 +74,7 @@ def _columns(study: Study, table: str, middle: int) -> list[dict[str, object]]:
     codes = {f"c{i}": code.cast("int8") for i, (_, code) in enumerate(classes.values())}
     half = (study.engine.micros(t["ts"]) >= middle).cast("int8")
     if table == "touchpoints":
-        who = people(known_ids(study))
+        who = people(study.ids)
         who = study.engine.keep(who.mutate(fold_=fold(who["key"])))
         rows = with_person(t.select("customer_id", "anonymous_id", half_=half, **codes), who)
     else:

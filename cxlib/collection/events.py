@@ -6,19 +6,23 @@ import ibis
 import ibis.expr.types as ir
 
 from cxlib.study import Study
-from cxlib.study.people import known_ids, people, touchpoints, with_person
+from cxlib.study.people import people, touchpoints, with_person
 
 IDENTITY = ("known customers", "linked cookies", "unlinked cookies")
 NOT_STATED = "(not stated)"
 
 
 def events(study: Study) -> ir.Table:
-    """One row an event, lazily, under names that no study's own column can have.
+    """One row an event, kept on the engine, under names that no study's own column can have.
 
     event_id, anonymous_id, touchpoint, ts, consent; `person_` (the log's key; an event without any id is a
     person of its own), `identity_` (place in `IDENTITY`), `channel_`, `source_`, `at_` and `received_`
     (microseconds), `bought_` (an order, or a touchpoint of the study's `conversion`).
     """
+    return study.once("events", lambda: study.engine.keep(_events(study)))
+
+
+def _events(study: Study) -> ir.Table:
     raw = touchpoints(study, needed_by="quality")
     names = ("event_id", "anonymous_id", "touchpoint", "ts", "consent")
     rows = raw.select(
@@ -32,7 +36,7 @@ def events(study: Study) -> ir.Table:
     )
     own = known = rows["customer_id"].nullif("")
     if study.has("touchpoints", "anonymous_id"):
-        rows = with_person(rows, study.engine.keep(people(known_ids(study))), how="left")
+        rows = with_person(rows, study.engine.keep(people(study.ids)), how="left")
         own, known = rows["key"], rows["customer_id"].nullif("")
     linked = (own != rows["anonymous_id"]).fill_null(False)
     whose = ibis.cases((known.notnull(), 0), (linked, 1), else_=2)

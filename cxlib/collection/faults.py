@@ -7,8 +7,6 @@ slow, sends fewer than thirty events, or shows a new id each time.
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple
 
@@ -46,13 +44,13 @@ class Faults(Result):
 
     `frame`: fault, estimate (share of events; for clocks and lateness, of those with a time of arrival), low,
     high, n (of so many events), customers, count (events at fault), rule. No row for what cannot be told.
-    `marked` makes what `flags` and `devices` show, when it is first asked for.
+    `study`: the one they are of, which `flags` and `devices` show.
     """
 
     SHARES: ClassVar = ("estimate",)
 
     frame: pd.DataFrame = field(repr=False)
-    marked: Callable[[], Flagged] = field(repr=False)
+    study: Study = field(repr=False)
 
     def table(self) -> pd.DataFrame:
         """One row a fault."""
@@ -69,14 +67,14 @@ class Faults(Result):
     @property
     def flags(self) -> ir.Table:
         """The events at fault, for code only: event_id and again_, junk_, bot_, clock_, late_ (true or false)."""
-        rows = self.marked().events
+        rows = flagged(self.study).events
         return rows.filter(ibis.or_(*(rows[name] for name in FAULTS))).select("event_id", *FAULTS)
 
     @property
     def devices(self) -> ir.Table:
         """The anonymous ids at fault, for code only: device_, junk_, bot_, clock_, and offset_, how many
         microseconds its clock is behind (empty where its events do not agree)."""
-        rows = self.marked().devices
+        rows = flagged(self.study).devices
         return rows.filter(rows["junk_"] | rows["bot_"] | rows["clock_"])
 
 
@@ -88,7 +86,7 @@ class Flagged(NamedTuple):
     told: set[str]
 
 
-def faults(study: Study, rows: Callable[[], ir.Table] | None = None) -> Faults:
+def faults(study: Study) -> Faults:
     """Duplicates, placeholder ids, machines, wrong clocks and late events; customers are the clusters.
 
     Each fault's rule stands beside its share. A device is an anonymous_id. Its clock is wrong where more than
@@ -99,13 +97,11 @@ def faults(study: Study, rows: Callable[[], ir.Table] | None = None) -> Faults:
     fastest events in a row took less than 150 seconds, and less than those of all but one in a thousand
     people's devices (of all but one, where there are fewer: it may be a machine that signs in); with fewer
     than 100 of these to compare with, machines cannot be told. Nor can duplicates from a source whose times
-    have no seconds. `rows` gives the study's `events` where they are at hand. Raises MissingTable without
-    `touchpoints`.
+    have no seconds. Raises MissingTable without `touchpoints`.
     """
     study.table("touchpoints", needed_by="faults")
-    marked = functools.cache(lambda: _flagged(study, rows() if rows else study.engine.keep(events(study))))
     conversion = {"conversion": study.settings.conversion}
-    return Faults(study.cached("quality_faults", conversion, lambda: _rates(study, marked())), marked)
+    return Faults(study.cached("quality_faults", conversion, lambda: _rates(study, flagged(study))), study)
 
 
 def cleaned(study: Study) -> Study:
@@ -128,8 +124,12 @@ def cleaned(study: Study) -> Study:
     return study.derived(tables, "cleaned")
 
 
+def flagged(study: Study) -> Flagged:
+    """Every event and device with its faults."""
+    return study.once("flagged", lambda: _flagged(study, events(study)))
+
+
 def _flagged(study: Study, rows: ir.Table) -> Flagged:
-    """Every event and device with its faults; `rows` are the study's `events`, kept."""
     keep = study.engine.keep
     wait = rows["received_"] - rows["at_"]
     exact = (rows["at_"] % MINUTE != 0).cast("int64").max()

@@ -26,7 +26,7 @@ from cxlib.results import EVERYWHERE, TOO_FEW, Claim, Result, minimum, nice, num
 from cxlib.study import Study
 from cxlib.study.banned import banned as stands_for_nobody
 from cxlib.study.log import GAP, microseconds
-from cxlib.study.people import CUSTOMER, IDS, WINDOW, known_ids
+from cxlib.study.people import CUSTOMER, IDS, WINDOW
 
 CAP = 5
 """The most owners of an id, and the most customers of a person: a household shares a tablet, a shop a till."""
@@ -251,9 +251,9 @@ def _built(
     kept = edges[(owners > 1) & edges["id_value"].isin(before)]
     audit += [_cases(rule, rows, "node") for rule, rows in ((WIDE, wide), (SHARED, shared), (KEPT, kept))]
     audit += [_cases(JUNK, junk, "case"), _cases(FLAGGED, many, "person")]
-    ids = known_ids(study.with_identities(identities))
+    ids = study.with_identities(identities).ids
     absent = {name: ibis.null("string") for name in (*IDS, "linked_customer") if name not in ids.columns}
-    ids = study.engine.keep(ids.mutate(**absent))
+    ids = ids.mutate(**absent)
     refused = pd.concat([shared[shared["id_value"].isin(unnamed["id_value"])], wide])
     totals = pairs.aggregate(
         unlinked=ibis.coalesce(pairs[CUSTOMER], pairs.id_value).nunique(), until=pairs["last"].max()
@@ -463,7 +463,7 @@ def _fates(
 ) -> pd.DataFrame:
     """What became of the anonymous events that carry an id, by rule.
 
-    `ids` as of `known_ids`; `refused`: id_value, who and rule of the ids that link nobody as a whole; `held`:
+    `ids` as of the study's; `refused`: id_value, who and rule of the ids that link nobody as a whole; `held`:
     the events that windows hold; `junk`: with how many customers banned values were seen.
     """
     kinds = {"known_": "string", "rule": "string"}
@@ -555,6 +555,6 @@ def coverage(
     rows = []
     for share in sorted(set(shares), reverse=True):
         part = study.with_identities(links[drawn < share])
-        persons = _count(part, known_ids(part))
+        persons = _count(part, part.ids)
         rows += [(share, name, *figure(part), persons) for name, figure in figures.items()]
     return Sensitivity(pd.DataFrame(rows, columns=["share", "figure", "estimate", "low", "high", "n"]))

@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import ibis.expr.types as ir
 import pandas as pd
 
-from cxlib.collection.events import IDENTITY
+from cxlib.collection.events import IDENTITY, events
 from cxlib.rates import Counts, rate, sums
 from cxlib.results import EVERYWHERE, TOO_FEW, nice, percent, visible
 from cxlib.study import Study
 
 
-def identity(study: Study, rows: Callable[[], ir.Table]) -> Counts:
+def identity(study: Study) -> Counts:
     """Whose the events are, by channel: a known customer's, a cookie's linked to one, another cookie's.
 
     One row a channel and kind (`IDENTITY`), the whole first; a channel's shares sum to 1. `n` events and
-    `customers` persons of the channel; customers are the clusters. `rows` gives the study's `events`.
+    `customers` persons of the channel; customers are the clusters.
     """
-    frame = study.cached("quality_identity", {}, lambda: _identity(study, rows()))
+    frame = study.cached("quality_identity", {}, lambda: _identity(study, events(study)))
     return Counts(frame, _say_identity(visible(frame)))
 
 
-def consent(study: Study, rows: Callable[[], ir.Table]) -> Counts:
+def consent(study: Study) -> Counts:
     """The share of events, and of customers, whose consent is known, and of these, that was given.
 
     of (events, customers), what (known, given), estimate, low, high, n, customers. Without rows for what
     came without a column `consent`.
     """
-    frame = study.cached("quality_consent", {}, lambda: _consent(study, rows))
+    frame = study.cached("quality_consent", {}, lambda: _consent(study))
     return Counts(frame, _say_consent(frame))
 
 
@@ -42,10 +40,10 @@ def _identity(study: Study, rows: ir.Table) -> pd.DataFrame:
     return pd.DataFrame([rate({"channel": c, "whose": k}, part, k) for c, part in parts for k in kinds])
 
 
-def _consent(study: Study, rows: Callable[[], ir.Table]) -> pd.DataFrame:
+def _consent(study: Study) -> pd.DataFrame:
     asked: dict[str, ir.Table] = {}
     if study.has("touchpoints", "consent"):
-        asked["events"] = rows().select("person_", yes_="consent")
+        asked["events"] = events(study).select("person_", yes_="consent")
     if study.has("customers", "consent"):
         asked["customers"] = study.table("customers").select(person_="customer_id", yes_="consent")
     table = []

@@ -6,7 +6,6 @@ the number itself. Rates (duplicates, lateness, identity) have customers as clus
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -18,7 +17,7 @@ import pandas as pd
 
 from cxlib.collection.days import local_day, local_times
 from cxlib.collection.drift import drift
-from cxlib.collection.events import events as whose
+from cxlib.collection.events import events
 from cxlib.collection.faults import Faults, faults
 from cxlib.collection.gaps import gaps
 from cxlib.collection.known import consent, identity
@@ -70,23 +69,22 @@ def quality(study: Study) -> Quality:
     Freshness is measured from the study's own last event, not from today, so that a report says the same
     tomorrow. Raises MissingTable without `touchpoints`.
     """
-    events = functools.cache(lambda: study.engine.keep(whose(study)))  # made once, and only if it is needed
     study.table("touchpoints", needed_by="quality")
-    totals = study.cached("quality_totals", {}, lambda: study.fetch(_totals(events())))
+    totals = study.cached("quality_totals", {}, lambda: study.fetch(_totals(events(study))))
     day = local_day(study, totals["first"].min(), totals["last"].max())
     zone = {"zone": study.settings.time_zone}
-    days = study.cached("quality_days", zone, lambda: study.fetch(_daily(events(), day)))
-    monthly = study.cached("quality_months", zone, lambda: _monthly(study.fetch(_months(events(), day))))
+    days = study.cached("quality_days", zone, lambda: study.fetch(_daily(events(study), day)))
+    monthly = study.cached("quality_months", zone, lambda: _monthly(study.fetch(_months(events(study), day))))
     volume = _volume(study, totals, days)
     blanks = study.cached("quality_blanks", {}, lambda: _blanks(study))
     return Quality(
         Counts(volume, _say_volume(volume), ("anonymous",)),
         Counts(monthly, f"{days['day'].nunique():,} days have at least one event.", ()),
         Counts(blanks, _say_blanks(blanks)),
-        faults(study, events),
+        faults(study),
         gaps(days, *pd.to_datetime(days["day"]).agg(["min", "max"])),
-        identity(study, events),
-        consent(study, events),
+        identity(study),
+        consent(study),
         drift(study),
     )
 

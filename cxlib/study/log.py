@@ -38,7 +38,7 @@ import pandas as pd
 from cxlib.errors import CxLookupError, CxValueError, did_you_mean
 from cxlib.study.engine import replacing
 from cxlib.study.fingerprints import code_digest
-from cxlib.study.people import IDS, known_ids, people, touchpoints, with_person
+from cxlib.study.people import IDS, people, touchpoints, with_person
 
 if TYPE_CHECKING:
     from cxlib.study.study import Study
@@ -119,7 +119,7 @@ def build_log(study: Study, gap: str = GAP, carry: tuple[str, ...] = ()) -> Log:
     if kept is not None:
         return Log(*kept, gap=gap, carry=carry, study=study)
 
-    ids = study.engine.keep(known_ids(study))
+    ids = study.ids
     persons = study.engine.keep(_persons(ids), paths.get("persons"))
     coding, names, of = _coding(study)
     coded = _coded(study, ids, persons, coding, carry)

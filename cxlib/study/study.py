@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import html
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import ibis.expr.types as ir
 import pandas as pd
@@ -18,7 +18,9 @@ from cxlib.errors import CxLookupError, MissingTable, did_you_mean
 from cxlib.study.engine import Engine, remembered
 from cxlib.study.fingerprints import code_digest, digest_of, refuse_changed
 from cxlib.study.log import GAP, Log, build_log
-from cxlib.study.people import has_windows, relinked
+from cxlib.study.people import has_windows, known_ids, relinked
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,7 @@ Add orders.parquet or orders.csv to the study, or skip this section.
     files: Mapping[Path, tuple[int, int]] = field(default_factory=dict, repr=False)
     truths: Path | None = field(default=None, repr=False)
     stitched: bool = False
-    _logs: dict[tuple, Log] = field(default_factory=dict, repr=False, compare=False)
-    _results: dict[tuple[str, str], pd.DataFrame] = field(default_factory=dict, repr=False, compare=False)
+    _made: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def title(self) -> str:
@@ -82,10 +83,7 @@ Add orders.parquet or orders.csv to the study, or skip this section.
         """The frame that `build` returns, computed once for this study, these parameters and this code."""
         self._unchanged()
         if self.cache is None:
-            key = (name, digest_of(params))
-            if key not in self._results:
-                self._results[key] = build()
-            return self._results[key].copy()
+            return self.once((name, digest_of(params)), build).copy()
 
         def confirmed() -> pd.DataFrame:
             frame = build()
@@ -96,21 +94,38 @@ Add orders.parquet or orders.csv to the study, or skip this section.
 
     def log(self, gap: str = GAP, carry: Sequence[str] = ()) -> Log:
         """The coded, totally ordered log of all touchpoints; built once. See `cxlib.study.log`."""
-        key = (gap, tuple(carry))
-        if key not in self._logs:
+
+        def build() -> Log:
             self._unchanged()
             log = build_log(self, gap=gap, carry=tuple(carry))
             self._unchanged()
-            self._logs[key] = log
-        return self._logs[key]
+            return log
 
-    def derived(self, tables: Mapping[str, ir.Table], why: str) -> Study:
+        return self.once(("log", gap, *carry), build)
+
+    def once(self, key: Hashable, build: Callable[[], T]) -> T:
+        """What `build` makes, such as a table kept on the engine: made once while the study is open."""
+        if key not in self._made:
+            self._made[key] = build()
+        return self._made[key]
+
+    @property
+    def ids(self) -> ir.Table:
+        """Each combination of ids in the touchpoints and the person key it stands for; see `known_ids`."""
+        return self.once("ids", lambda: self.engine.keep(known_ids(self)))
+
+    def derived(
+        self, tables: Mapping[str, ir.Table], why: str, rows: Mapping[str, int] | None = None
+    ) -> Study:
         """This study with some tables replaced or added; `why`, the recipe with its parameters, tells it apart.
 
-        Its fingerprint is another, and its caches lie in a folder of their own inside this study's.
+        `rows`: how many the tables have, as far as that is known. The fingerprint of the new study is another,
+        and its caches lie in a folder of their own inside this study's.
         """
         frames = {name: complete(table, TABLES[name]) for name, table in tables.items()}
-        counts = {name: int(self.fetch(t.aggregate(n=t.count()))["n"].iloc[0]) for name, t in frames.items()}
+        counts = dict(rows or {})
+        for name in frames.keys() - counts.keys():
+            counts[name] = int(self.fetch(frames[name].aggregate(n=frames[name].count()))["n"].iloc[0])
         given = {name: self.given.get(name, tuple(table.columns)) for name, table in tables.items()}
         digest = digest_of(self.fingerprint, why)
         return replace(
@@ -120,8 +135,7 @@ Add orders.parquet or orders.csv to the study, or skip this section.
             given={**self.given, **given},
             fingerprint=self.fingerprint and digest,
             cache=self.cache and self.cache / f"derived-{digest}",
-            _logs={},
-            _results={},
+            _made={},
         )
 
     @cached_property
@@ -139,7 +153,11 @@ Add orders.parquet or orders.csv to the study, or skip this section.
         rows = pd.util.hash_pandas_object(identities[columns], index=False).sort_values()
         why = f"identities: {columns} {hashlib.blake2b(rows.to_numpy().tobytes()).hexdigest()}"
         given = {**self.given, "identities": tuple(identities)}
-        return replace(self.derived(relinked(self, identities), why), given=given, stitched=True)
+        tables = relinked(self, identities)
+        # Of other tables only customers lose rows, where several become one.
+        rows = {name: self.findings.rows[name] for name in tables.keys() - {"customers", "identities"}}
+        made = self.derived(tables, why, rows | {"identities": len(identities)})
+        return replace(made, given=given, stitched=True)
 
     def truth(self, name: str) -> pd.DataFrame:
         """The planted truth of a named result: its keys and `truth`. Simulated studies only."""
