@@ -22,12 +22,17 @@ os.environ["MPLBACKEND"] = "Agg"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Set by variable, not by fixture, so that doctests, kernels and child processes get it too."""
-    os.environ["CXLIB_CACHE"] = tempfile.mkdtemp(prefix="cxlib-tests-")
+    """Set by variable, not by fixture, so that doctests, kernels and child processes get it too.
+
+    The workers of a parallel run inherit one cache: what the demo's doctests and notebooks share is made once.
+    """
+    if not hasattr(config, "workerinput"):
+        os.environ["CXLIB_CACHE"] = tempfile.mkdtemp(prefix="cxlib-tests-")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    shutil.rmtree(os.environ["CXLIB_CACHE"], ignore_errors=True)
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ["CXLIB_CACHE"], ignore_errors=True)
 
 
 def missing(what: str, how: str) -> NoReturn:
@@ -82,7 +87,9 @@ def spark_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         "spark.ui.enabled": "false",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.ansi.enabled": "true",
-        "spark.sql.shuffle.partitions": "8",
+        # Two parts are enough for rows to come in another order; a minute's work is not worth optimised code.
+        "spark.sql.shuffle.partitions": "2",
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
         "spark.local.dir": str(scratch / "local"),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
         "spark.log.level": "ERROR",
