@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,15 @@ def folder(tmp_path: Path) -> Folder:
         return where
 
     return write
+
+
+@pytest.fixture(scope="module")
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache folder of this file's tests, which look into it or empty it."""
+    with pytest.MonkeyPatch.context() as patch:
+        where = tmp_path_factory.mktemp("cache")
+        patch.setenv("CXLIB_CACHE", str(where))
+        yield where
 
 
 @pytest.fixture

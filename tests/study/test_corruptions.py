@@ -27,6 +27,8 @@ import cxlib as cx
 from cxlib.contract import TABLES
 from cxlib.errors import CxError
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 SEED = int(os.environ.get("CXLIB_SEED", "0"))
 EXAMPLES = int(os.environ.get("CXLIB_EXAMPLES", "200"))
 TOGETHER = {

@@ -17,6 +17,8 @@ from cxlib.study import registry
 from cxlib.study.forget import forget
 from cxlib.study.pseudonyms import key_of, pseudonym
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 TABLES = ("touchpoints", "identities", "orders", "surveys", "customers", "exposures")
 
 
