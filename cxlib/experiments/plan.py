@@ -48,8 +48,10 @@ class Plan(NamedTuple):
 
     def units(self, frame: pd.DataFrame) -> pd.Series:
         """A name for each row's unit; a row without a cluster is one of its own."""
+        if not self.cluster:
+            return pd.Series(np.arange(len(frame)), index=frame.index)
         own = pd.Series([f"row {i}" for i in range(len(frame))], index=frame.index)
-        return own if not self.cluster else frame[self.cluster].astype("string").fillna(own)
+        return frame[self.cluster].astype("string").fillna(own)
 
     def weights(self, frame: pd.DataFrame) -> Array | None:
         """One over the chance of the arm, where it differed between customers of an arm; else None."""
@@ -66,8 +68,8 @@ class Plan(NamedTuple):
         kept = frame[frame[self.variant].notna()]
         rows = pd.DataFrame({"variant": kept[self.variant].astype(str), "unit": self.units(kept)})
         rows["stratum"] = kept[self.stratum].astype("string") if self.stratum else ""
-        # A cluster that reaches into several strata counts in one.
-        rows["stratum"] = rows.groupby("unit")["stratum"].transform("min")
+        if self.cluster and self.stratum:  # a cluster that reaches into several strata counts in one
+            rows["stratum"] = rows.groupby("unit")["stratum"].transform("min")
         rows["chance"] = numbers(kept, self.propensity, missing=True) if self.propensity else np.nan
         rows["inverse"] = 1 / rows["chance"]
         return (
