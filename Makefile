@@ -34,7 +34,7 @@ report: $(READY)  ## run the walk on the demo study: reports/demo/index.html
 test: $(READY)  ## every check and test
 	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy cxlib
-	@$(PY) -m pytest -n $(JOBS) --dist loadfile
+	@$(PY) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 lab: $(READY)  ## open JupyterLab on the notebooks
 	@$(VENV)/bin/jupyter lab --notebook-dir notebooks --LabApp.news_url=None \

@@ -553,7 +553,8 @@ def test_figures_are_recomputed_with_nested_parts_of_the_links_withheld(whole: S
 
 
 def scored(customers: int, seed: int) -> dict[str, float]:
-    """Precision and recall of the links between ids and customers, and of the windows on shared devices."""
+    """Precision and recall of the links between ids and customers; anonymous events of shared devices: how many
+    are in doubt, linked, and linked rightly."""
     world = simulate(customers, seed=seed)
     found = stitch(cx.open_study(world.tables))
     log = world.tables["touchpoints"][["event_id", "anonymous_id", "customer_id"]].astype(object)
@@ -572,8 +573,9 @@ def scored(customers: int, seed: int) -> dict[str, float]:
     return {
         "precision": len(ours & true) / len(ours),
         "recall": len(ours & true) / len(true),
-        "linked": len(given) / len(windows),
-        "right": (given["key"] == given["true"]).mean(),
+        "in_doubt": len(windows),
+        "linked": len(given),
+        "right": (given["key"] == given["true"]).sum(),
         "junk": float(found.identities["id_value"].isin(company.JUNK).sum()),
     }
 
@@ -586,13 +588,13 @@ def test_two_thousand_customers_are_told_apart(base_seed: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("place", [0, 1, 2])
-def test_twenty_thousand_customers_are_told_apart(base_seed: int, place: int) -> None:
-    bars = scored(20_000, base_seed + place)
-    assert bars["precision"] >= 0.995
-    assert bars["recall"] >= 0.98
-    assert bars["right"] >= 0.95
-    assert 0.1 < bars["linked"] < 0.6
+def test_twenty_thousand_customers_are_told_apart(base_seed: int) -> None:
+    bars = pd.DataFrame([scored(7_000, base_seed + place) for place in range(3)])
+    assert (bars["precision"] >= 0.995).all()
+    assert (bars["recall"] >= 0.98).all()
+    events = bars[["in_doubt", "linked", "right"]].sum()
+    assert events["right"] >= 0.95 * events["linked"]
+    assert 0.1 < events["linked"] / events["in_doubt"] < 0.6
 
 
 @pytest.mark.slow

@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 import cxlib as cx
 from cxlib.contract import TABLES
 from cxlib.errors import CxError
+from cxlib.study import Study
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -50,9 +51,9 @@ def sound() -> Frames:
     return {**tables, "surveys": surveys}
 
 
-def log_rows(folder: Path) -> pd.DataFrame:
+def log_rows(study: Study) -> pd.DataFrame:
     """The log with names for codes and keys for persons, in order."""
-    log = cx.open_study(folder).log()
+    log = study.log()
     columns = ["event", "person", "at", "touchpoint", "channel", "stage", "step", "session", "next"]
     frame = log.study.fetch(log.table.select(columns)).sort_values("event", ignore_index=True)
     keys = log.study.fetch(log.persons).set_index("person")["key"]
@@ -63,13 +64,13 @@ def log_rows(folder: Path) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(["event", "at", "step", "session"], "int64"))
 
 
-def survey_rows(folder: Path) -> pd.DataFrame:
+def survey_rows(study: Study) -> pd.DataFrame:
     """The net promoter score by touchpoint, with its n."""
-    table = cx.collection.scores(cx.open_study(folder), "nps").table()
+    table = cx.collection.scores(study, "nps").table()
     return table[["touchpoint", "estimate", "n"]].astype({"touchpoint": object})
 
 
-FIGURES: dict[str, Callable[[Path], pd.DataFrame]] = {"touchpoints": log_rows, "surveys": survey_rows}
+FIGURES: dict[str, Callable[[Study], pd.DataFrame]] = {"touchpoints": log_rows, "surveys": survey_rows}
 
 
 def text(frame: pd.DataFrame, **how: Any) -> bytes:
@@ -95,7 +96,7 @@ def written(files: dict[str, pd.DataFrame | bytes], kind: str) -> Path:
 def right(figure: str, kind: str) -> pd.DataFrame:
     """The figures of the unspoilt study."""
     frames = sound()
-    return FIGURES[figure](written({name: frames[name] for name in TOGETHER[figure]}, kind))
+    return FIGURES[figure](cx.open_study(written({name: frames[name] for name in TOGETHER[figure]}, kind)))
 
 
 # --- the ways to spoil a table: each takes the frame, a column and a generator ------------------------
@@ -247,8 +248,9 @@ def test_a_violation_is_found_or_the_figures_are_unchanged(
     except Exception:  # pandas could not write such a file, so nobody can have it
         return
     try:
-        ours = FIGURES[figure](folder)
-        found = cx.check(folder).warnings
+        study = cx.open_study(folder)
+        ours = FIGURES[figure](study)
+        found = study.findings.warnings
     except CxError:
         return
     finally:
@@ -273,7 +275,7 @@ def test_the_comparison_notices_a_change_that_no_contract_can_see(kind: str) -> 
     frames = sound()
     moved = frames["touchpoints"].assign(ts=frames["touchpoints"]["ts"] + pd.Timedelta("1us"))
     other = {**{name: frames[name] for name in TOGETHER["touchpoints"]}, "touchpoints": moved}
-    assert _differences(log_rows(written(other, kind)), right("touchpoints", kind)) == ["at"]
+    assert _differences(log_rows(cx.open_study(written(other, kind))), right("touchpoints", kind)) == ["at"]
 
 
 def test_the_study_is_the_same_in_csv_and_in_parquet() -> None:
