@@ -76,16 +76,19 @@ class Shown:
         return data, {"image/png": {"alt": self.alt}}
 
 
-def figure(width: str = "text", height: float = 3.4, columns: int = 1) -> tuple[Any, Any]:
-    """A matplotlib figure and axes in the house style; `width` is text or wide, `height` in inches."""
+def figure(
+    width: str | float = "text", height: float = 3.4, columns: int = 1, rows: int = 1
+) -> tuple[Any, Any]:
+    """A matplotlib figure and axes in the house style; `width` is text, wide or, as `height`, inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     with style():
         # Made without pyplot, so that nothing is shown twice and nothing has to be closed.
-        fig = Figure(figsize=(WIDTHS[width], height), layout="constrained")
+        inches = WIDTHS[width] if isinstance(width, str) else width
+        fig = Figure(figsize=(inches, height), layout="constrained")
         FigureCanvasAgg(fig)
-        axes = fig.subplots(1, columns)
+        axes = fig.subplots(rows, columns)
     return fig, axes
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from cxlib import figures
 from cxlib.experiments.analysis import Analysis
@@ -25,17 +26,14 @@ def overview(result: Overview) -> Shown:
     labels = [f"{nice(r.experiment)}: {nice(r.arm)}" for r in table.itertuples()]
     fig, ax = figures.figure(height=1.2 + 0.3 * len(table))
     colour = [COLOURS.get(verdict, MUTED) for verdict in table["verdict"]]
-    figures.dots(ax, labels, table["estimate"], table["low"], table["high"], colour)
-    ax.axvline(0, color=MUTED, linewidth=1, linestyle="--")
+    figures.dots(ax, labels, table["estimate"], table["low"], table["high"], colour, against=0)
     for row, broken in zip(range(len(table))[::-1], table["estimate"].isna(), strict=True):
         if broken:
             ax.text(0.02, row, "not to be read", transform=ax.get_yaxis_transform(), va="center", color=MUTED)
     ax.set_xlabel(f"{nice(result.metric)} a customer, against the control")
     ax.set_title("What the experiments changed")
-    rows = zip(labels, table["estimate"], table["low"], table["high"], table["verdict"], strict=True)
-    said = "; ".join(
-        f"{name} {number(e)} ({number(low)} to {number(high)}), {v}" for name, e, low, high, v in rows
-    )
+    ends = zip(_said(labels, table), table["verdict"], strict=True)
+    said = "; ".join(f"{each}, {verdict}" for each, verdict in ends)
     return figures.finish(fig, f"Effects on {nice(result.metric)} with intervals: {said}.")
 
 
@@ -53,17 +51,16 @@ def effects(result: Analysis) -> Shown:
     for ax, metric in zip(np.atleast_1d(axes), metrics, strict=True):
         rows = table[table["metric"] == metric]
         colour = [COLOURS.get(verdict, MUTED) for verdict in rows["verdict"]]
-        figures.dots(ax, rows["arm"].tolist(), rows["estimate"], rows["low"], rows["high"], colour)
-        ax.axvline(0, color=MUTED, linewidth=1, linestyle="--")
+        figures.dots(ax, rows["arm"].tolist(), rows["estimate"], rows["low"], rows["high"], colour, against=0)
         ax.set_title(nice(metric).capitalize())
         ax.set_xlabel(f"difference from {nice(result.control)}")
         ax.locator_params(axis="x", nbins=5)
         if ax is not np.atleast_1d(axes)[0]:
             ax.set_yticklabels([])
-    said = "; ".join(
-        f"{nice(r.metric)}, {nice(r.arm)}: {number(r.estimate)} ({number(r.low)} to {number(r.high)}), {r.verdict}"
-        for r in table[table["estimate"].notna()].itertuples(index=False)
-    )
+    rows = table[table["estimate"].notna()]
+    names = [f"{nice(metric)}, {nice(arm)}:" for metric, arm in zip(rows["metric"], rows["arm"], strict=True)]
+    ends = zip(_said(names, rows), rows["verdict"], strict=True)
+    said = "; ".join(f"{each}, {verdict}" for each, verdict in ends)
     head = f"Differences from {nice(result.control)} with {100 * result.level:g} % intervals"
     return figures.finish(fig, f"{head}: {said or 'none can be shown'}.")
 
@@ -99,17 +96,15 @@ def by_persona(result: ByPersona, metric: str = "") -> Shown:
         rows = table[table["arm"] == arm].set_index("persona").reindex(personas)
         clear = rows["q"] <= 1 - result.level
         colour = np.where(clear & (rows["estimate"] > 0), ACCENT, np.where(clear, WARM, MUTED)).tolist()
-        figures.dots(ax, personas, rows["estimate"], rows["low"], rows["high"], colour)
-        ax.axvline(0, color=MUTED, linewidth=1, linestyle="--")
+        figures.dots(ax, personas, rows["estimate"], rows["low"], rows["high"], colour, against=0)
         ax.set_title(f"{figures.label(arm)}: {'differs' if apart.get(arm, False) else 'not apart'}")
         ax.set_xlabel(f"{nice(metric)}, against {nice(result.control)}")
         ax.locator_params(axis="x", nbins=4)
         if place:
             ax.set_yticklabels([])
-    said = "; ".join(
-        f"{nice(r.arm)}, {nice(r.persona)}: {number(r.estimate)} ({number(r.low)} to {number(r.high)})"
-        for r in table[table["estimate"].notna()].itertuples(index=False)
-    )
+    rows = table[table["estimate"].notna()]
+    names = [f"{nice(arm)}, {nice(who)}:" for arm, who in zip(rows["arm"], rows["persona"], strict=True)]
+    said = "; ".join(_said(names, rows))
     return figures.finish(fig, f"Effects on {nice(metric)} within personas with intervals: {said or 'none'}.")
 
 
@@ -131,8 +126,7 @@ def policy(result: Policy) -> Shown:
     figures.dots(ax, labels, table["estimate"], table["low"], table["high"], colours)
     ax.set_xlabel(f"{nice(result.metric)} a customer")
     ax.set_title(f"What each policy is worth: {result.verdict}")
-    rows = zip(labels, table["estimate"], table["low"], table["high"], strict=True)
-    said = "; ".join(f"{name} {number(e)} ({number(low)} to {number(high)})" for name, e, low, high in rows)
+    said = "; ".join(_said(labels, table))
     return figures.finish(fig, f"{nice(result.metric).capitalize()} a customer under three policies: {said}.")
 
 
@@ -159,11 +153,15 @@ def dose(result: Frequency) -> Shown:
         ax.set_xticks(table["dose"], [f"{one:g}" for one in table["dose"]])
         ax.set_xlabel("variant")
         ax.set_title(title)
-    said = "; ".join(
-        f"{r.dose:g}: {number(r.estimate)} ({number(r.low)} to {number(r.high)})"
-        + (f", {percent(r.lost)} more opt out" if two else "")
-        for r in table.itertuples(index=False)
-    )
+    lost = [f", {percent(share)} more opt out" if two else "" for share in table["lost"]]
+    each = _said([f"{one:g}:" for one in table["dose"]], table)
+    said = "; ".join(f"{effect}{more}" for effect, more in zip(each, lost, strict=True))
     return figures.finish(
         fig, f"Effect of each frequency on {nice(result.metric)} against {result.lowest}: {said}."
     )
+
+
+def _said(names: list[str], table: pd.DataFrame) -> list[str]:
+    """Each estimate of the table with its interval, after its name."""
+    rows = zip(names, table["estimate"], table["low"], table["high"], strict=True)
+    return [f"{name} {number(e)} ({number(low)} to {number(high)})" for name, e, low, high in rows]

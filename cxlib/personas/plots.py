@@ -28,28 +28,14 @@ def evidence(result: Evidence) -> Shown:
     above = kinds["bic"] - kinds["bic"].min() + 1
     left.plot(kinds["kinds"], above, color=ACCENT, marker="o", linewidth=1.8)
     chosen = kinds["kinds"] == result.k
-    left.scatter(
-        kinds["kinds"][chosen],
-        above[chosen],
-        s=150,
-        facecolors="none",
-        edgecolors=WARM,
-        linewidths=2,
-        zorder=4,
-    )
+    ring: dict[str, Any] = {"s": 150, "facecolors": "none", "edgecolors": WARM, "linewidths": 2}
+    left.scatter(kinds["kinds"][chosen], above[chosen], zorder=4, **ring)
     axis = table[table["kinds"].isna()]
     for value in axis["bic"] - kinds["bic"].min() + 1:
         if value > 0:
             left.axhline(value, color=MUTED, linestyle="--", linewidth=1.2)
-            left.text(
-                kinds["kinds"].max(),
-                value,
-                "one axis, no gaps",
-                ha="right",
-                va="bottom",
-                fontsize=8,
-                color=MUTED,
-            )
+            beside: dict[str, Any] = {"ha": "right", "va": "bottom", "fontsize": 8, "color": MUTED}
+            left.text(kinds["kinds"].max(), value, "one axis, no gaps", **beside)
     left.set_yscale("log")
     left.yaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
     left.set_xticks(list(kinds["kinds"]))
@@ -99,23 +85,13 @@ def cards(result: Cards) -> Shown:
         return figures.nothing("Personas")
     columns = min(ACROSS, len(names))
     rows = -(-len(names) // columns)
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
+    fig, grid = figures.figure(3.2 * columns, 4.5 * rows, columns, rows)
     with figures.style():
-        fig = Figure(figsize=(3.2 * columns, 4.5 * rows), layout="constrained")
-        FigureCanvasAgg(fig)
-        grid = np.atleast_1d(fig.subplots(rows, columns, squeeze=False)).ravel()
-        for ax in grid:
+        for ax in np.ravel(grid):
             ax.set_axis_off()
-        for place, (ax, name) in enumerate(zip(grid, names, strict=False)):
-            _card(
-                ax,
-                name,
-                table[table["persona"] == name],
-                COLOURS[result.labels.index(name) % len(COLOURS)],
-                place,
-            )
+        for ax, name in zip(np.ravel(grid), names, strict=False):
+            colour = COLOURS[result.labels.index(name) % len(COLOURS)]
+            _card(ax, name, table[table["persona"] == name], colour)
     said = []
     for name in names:
         size = table[(table["persona"] == name) & (table["about"] == "size")]
@@ -123,102 +99,59 @@ def cards(result: Cards) -> Shown:
     return figures.finish(fig, f"Cards of {len(names)} personas: {'; '.join(said)}.")
 
 
-def _card(ax: Any, name: str, lines: pd.DataFrame, colour: str, place: int) -> None:
+def _card(ax: Any, name: str, lines: pd.DataFrame, colour: str) -> None:
     from matplotlib.patches import FancyBboxPatch, Rectangle
 
     ax.set_xlim(0, 1)
     ax.set_ylim(LINES, 0)
-    ax.add_patch(
-        FancyBboxPatch(
-            (0, 0),
-            1,
-            LINES,
-            boxstyle="round,pad=0,rounding_size=0.03",
-            facecolor="#fbfcfd",
-            edgecolor=FAINT,
-            mutation_aspect=LINES,
-        )
-    )
+    box: dict[str, Any] = {"boxstyle": "round,pad=0,rounding_size=0.03", "mutation_aspect": LINES}
+    ax.add_patch(FancyBboxPatch((0, 0), 1, LINES, facecolor="#fbfcfd", edgecolor=FAINT, **box))
     ax.add_patch(Rectangle((0, 0), 1, 2.2, facecolor=colour, edgecolor="none"))
     letter, _, words = name.partition(": ")
-    ax.text(0.04, 1.1, letter, color="white", fontsize=20, fontweight="bold", va="center")
-    ax.text(0.17, 1.1, _wrapped(words or name, 26), color="white", fontsize=9, fontweight="bold", va="center")
+    _left(ax, 1.1, letter, 20, color="white", fontweight="bold")
+    _left(ax, 1.1, _wrapped(words or name, 26), 9, x=0.17, color="white", fontweight="bold")
     by = {about: lines[lines["about"] == about] for about in lines["about"].unique()}
     at = 2.9
     for row in by.get("size", lines.head(0)).itertuples():
-        ax.text(
-            0.04,
-            at,
-            f"{100 * row.estimate:.0f} % of customers",
-            fontsize=10.5,
-            fontweight="bold",
-            va="center",
-        )
-        ax.text(
-            0.96,
-            at,
-            f"{100 * row.low:.0f} to {100 * row.high:.0f} %",
-            fontsize=8,
-            color=MUTED,
-            ha="right",
-            va="center",
-        )
+        _left(ax, at, f"{100 * row.estimate:.0f} % of customers", 10.5, fontweight="bold")
+        _right(ax, at, f"{100 * row.low:.0f} to {100 * row.high:.0f} %", color=MUTED)
     at += 0.95
     for row in by.get("value", lines.head(0)).itertuples():
-        at = _bar(
-            ax,
-            at,
-            str(row.feature).removesuffix(" a customer"),
-            row.estimate / max(row.overall, 1e-9),
-            colour,
-        )
+        ratio = row.estimate / max(row.overall, 1e-9)
+        at = _bar(ax, at, str(row.feature).removesuffix(" a customer"), ratio, colour)
     for row in by.get("feelings", lines.head(0)).itertuples():
-        face = (
-            "content"
-            if row.difference > 0.1
-            else "discontent"
-            if row.difference < -0.1
-            else "as content as others"
-        )
-        ax.text(0.04, at, f"Feels {face} ({row.estimate:+.2f} sd)", fontsize=8.5, va="center")
+        other = "discontent" if row.difference < -0.1 else "as content as others"
+        face = "content" if row.difference > 0.1 else other
+        _left(ax, at, f"Feels {face} ({row.estimate:+.2f} sd)")
         at += 0.9
-    for title, about, most in (
-        ("Visits begin with", "beginnings", 3),
-        ("More than others", "most", 3),
-        ("Less than others", "not", 3),
-    ):
-        said = by.get(about, lines.head(0)).head(most)
+    titles = {"beginnings": "Visits begin with", "most": "More than others", "not": "Less than others"}
+    for about, title in titles.items():
+        said = by.get(about, lines.head(0)).head(3)
         if said.empty:
             continue
-        ax.text(0.04, at, title, fontsize=7.5, color=MUTED, va="center")
+        _left(ax, at, title, 7.5, color=MUTED)
         at += 0.72
         for row in said.itertuples():
-            ax.text(0.07, at, figures.label(_said(row, about)), fontsize=8.5, va="center")
-            if about != "most" or (
-                row.estimate <= 1
-                and row.block not in ("satisfaction",)
-                and not str(row.feature).endswith("value")
-            ):
-                ax.text(
-                    0.96,
-                    at,
-                    f"{100 * row.estimate:.0f} %, all {100 * row.overall:.0f} %",
-                    fontsize=7.5,
-                    color=MUTED,
-                    ha="right",
-                    va="center",
-                )
+            _left(ax, at, figures.label(_said(row, about)), x=0.07)
+            share = row.estimate <= 1 and row.block != "satisfaction"
+            if about != "most" or (share and not str(row.feature).endswith("value")):
+                shares = f"{100 * row.estimate:.0f} %, all {100 * row.overall:.0f} %"
+                _right(ax, at, shares, 7.5, color=MUTED)
             at += 0.72
         at += 0.15
 
 
+def _left(ax: Any, at: float, words: str, size: float = 8.5, x: float = 0.04, **style: Any) -> None:
+    ax.text(x, at, words, fontsize=size, va="center", **style)
+
+
+def _right(ax: Any, at: float, words: str, size: float = 8.0, **style: Any) -> None:
+    ax.text(0.96, at, words, fontsize=size, ha="right", va="center", **style)
+
+
 def _said(row: Any, about: str) -> str:
-    word = (
-        in_words(row.block, row.feature, abs(row.difference))
-        if about == "not"
-        else in_words(row.block, row.feature, row.difference)
-    )
-    return word or nice(row.feature)
+    difference = abs(row.difference) if about == "not" else row.difference
+    return in_words(row.block, row.feature, difference) or nice(row.feature)
 
 
 def _bar(ax: Any, at: float, what: str, ratio: float, colour: str) -> float:
@@ -226,10 +159,10 @@ def _bar(ax: Any, at: float, what: str, ratio: float, colour: str) -> float:
     from matplotlib.patches import Rectangle
 
     left, middle, width = 0.34, 0.53, 0.38
-    ax.text(0.04, at, nice(what), fontsize=8.5, va="center")
+    _left(ax, at, nice(what))
     ax.add_patch(Rectangle((left, at - 0.2), min(ratio / 2, 1) * width, 0.4, facecolor=colour, alpha=0.75))
     ax.plot([middle, middle], [at - 0.35, at + 0.35], color=MUTED, linewidth=1)
-    ax.text(0.96, at, f"{ratio:.1f} x", fontsize=8, ha="right", va="center")
+    _right(ax, at, f"{ratio:.1f} x")
     return at + 0.8
 
 
