@@ -50,10 +50,9 @@ class Mixture:
 
 def shared(joint: Array) -> tuple[Array, Array]:
     """The logarithm of each row's sum, and its parts' shares of that: (persons,) and (persons, kinds)."""
-    most = joint.max(axis=1, keepdims=True)
-    parts = np.exp(joint - most)
-    total = parts.sum(axis=1, keepdims=True)
-    return (most + np.log(total))[:, 0], parts / total
+    most = joint.max(axis=1)
+    total = most + np.log(np.exp(joint - most[:, None]).sum(axis=1))
+    return total, np.exp(joint - total[:, None])
 
 
 def em(blocks: Sequence[Block], weights: Array, steps: int) -> Mixture:
