@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
@@ -101,17 +102,24 @@ def converted(name: str, files: Mapping[str, Path], sums: Sequence[str]) -> Path
     folder = registry.where() / "studies" / f"{name}-{digest_of(sorted(files), list(sums), code_digest())}"
     if (folder / "study.yaml").exists():
         return folder
-    unfinished = folder.with_name(f".{folder.name}-{os.getpid()}")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    try:
+    with made_whole(folder) as unfinished:
         for table, frame in reader.read(files).items():
             frame.to_parquet(unfinished / f"{table}.parquet", index=False)
         text = yaml.safe_dump(reader.SETTINGS, allow_unicode=True)
         (unfinished / "study.yaml").write_text(text, "utf-8")
+    return folder
+
+
+@contextmanager
+def made_whole(folder: Path) -> Iterator[Path]:
+    """An empty folder to write a study to, which becomes `folder` if all went well, and is removed if not."""
+    unfinished = folder.with_name(f".{folder.name}-{os.getpid()}")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        unfinished.mkdir(parents=True)
+        yield unfinished
         if not (folder / "study.yaml").exists():  # unless another process was faster
             shutil.rmtree(folder, ignore_errors=True)
             unfinished.rename(folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-    return folder

@@ -31,7 +31,7 @@ from cxlib.readers.mapping import Entry, Mapping, Source
 from cxlib.study import registry
 from cxlib.study.engine import Engine, frugal
 from cxlib.study.fingerprints import code_digest, digest_of, refuse_changed, sha256_of, state_of
-from cxlib.study.folders import sources_of
+from cxlib.study.folders import made_whole, sources_of
 from cxlib.study.parts import Door, Job, convert, counted, lacking, names_in
 from cxlib.study.pseudonyms import forgotten, key_of
 
@@ -82,28 +82,17 @@ def converted(folder: Path, mapping: Mapping, settings: Settings) -> Path:
             return out
         (out / "study.yaml").unlink()  # a table was damaged: the folder is made anew
     _sweep(home)
-    unfinished = out.with_name(f".{out.name}-{os.getpid()}")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    try:
-        (unfinished / "scratch").mkdir(parents=True)
+    with made_whole(out) as unfinished:
+        (unfinished / "scratch").mkdir()
         notes = _convert(jobs, mapping, settings, door, unfinished)
         refuse_changed(before, None)
         shutil.rmtree(unfinished / "scratch")
-        said = {
-            name: value
-            for name, value in asdict(settings).items()
-            if value and name not in ("delimiter", "encoding")
-        }
-        said = {
-            name: list(v) if isinstance(v, tuple) else v for name, v in (said | {"money": "minor"}).items()
-        }
+        said = {name: value for name, value in asdict(settings).items() if value} | {"money": "minor"}
+        said = {name: list(v) if isinstance(v, tuple) else v for name, v in said.items()}
+        for done in ("delimiter", "encoding"):
+            said.pop(done, None)
         (unfinished / NOTES).write_text(json.dumps(notes, ensure_ascii=False, indent=1), "utf-8")
         (unfinished / "study.yaml").write_text(yaml.safe_dump(said, allow_unicode=True), "utf-8")
-        if not (out / "study.yaml").exists():  # unless another process was faster
-            shutil.rmtree(out, ignore_errors=True)
-            unfinished.rename(out)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     return out
 
 
