@@ -25,6 +25,7 @@ _ROOMS = (
     "results",
     "revenue",
     "stats",
+    "text",
     "voice",
     "world",
 )

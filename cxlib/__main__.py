@@ -54,6 +54,12 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: reports/STUDY)")
     report.set_defaults(run=_report)
 
+    case = commands.add_parser("case", help="run a case on its public data: reports/cases/NAME.html")
+    case.add_argument("name", nargs="?", help="a case of notebooks/cases; without it they are listed")
+    case.add_argument("--brief", action="store_true", help="a page without code")
+    case.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: reports/cases)")
+    case.set_defaults(run=_case)
+
     check = commands.add_parser("check", help="say everything that is wrong with a study's tables")
     check.add_argument("path", help="a folder with <table>.parquet or <table>.csv")
     check.set_defaults(run=_check)
@@ -136,6 +142,44 @@ def _report(arguments: argparse.Namespace) -> int:
         only=arguments.only,
     )
     print(_told(about, built))
+    return 0
+
+
+def _case(arguments: argparse.Namespace) -> int:
+    import nbformat
+
+    from cxlib.errors import CxLookupError, did_you_mean
+    from cxlib.report import About, case
+    from cxlib.report.cells import heading, tags
+    from cxlib.report.sources import folder
+    from cxlib.study import open_study, studies
+
+    books = {path.stem: path for path in sorted(folder().glob("cases/*.ipynb"))}
+    if arguments.name is None:
+        for name, path in books.items():
+            print(f"{name:<28} {heading(nbformat.read(path, 4).cells[0])[1]}")
+        return 0
+    if arguments.name not in books:
+        hint = did_you_mean(arguments.name, books)
+        raise CxLookupError(f"No case `{arguments.name}`; there are: {', '.join(books)}.{hint}")
+    cells = nbformat.read(books[arguments.name], 4).cells
+    stated = "\n".join(cell.source for cell in cells if "parameters" in tags(cell))
+    named = [name for name in re.findall(r"[\"'](\w+)[\"']", stated) if name in studies()]
+    rests = [_about(open_study(name))[0] for name in named]
+    provenance = {
+        one.title: "; ".join(
+            f"{label} {one.provenance[label]}" for label in ("licence", "fingerprint", "rows")
+        )
+        for one in rests
+    }
+    title = rests[0].title if len(rests) == 1 else "Public data, each with its licence"
+    built = case(
+        books[arguments.name],
+        About(arguments.name, title, provenance),
+        arguments.out or Path("reports") / "cases",
+        brief=arguments.brief,
+    )
+    print(built.index.parent / f"{arguments.name}.html")
     return 0
 
 
@@ -242,7 +286,7 @@ def _studies(arguments: argparse.Namespace) -> int:
     from cxlib.study import studies
 
     for name, title in studies().items():
-        print(f"{name:<12} {title}")
+        print(f"{name:<18} {title}")
     return 0
 
 

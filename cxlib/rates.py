@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from cxlib import stats
+from cxlib.errors import CxLookupError, did_you_mean
 from cxlib.results import Claim, Result
 from cxlib.stats import Clustered
 from cxlib.study import Study
@@ -116,6 +117,29 @@ def clustered(frame: pd.DataFrame, name: str) -> Clustered:
         value2=column(f"{name}2_"),
         product=column(f"{name}w_"),
     )
+
+
+def grouped(study: Study, by: str | None, needed_by: str) -> ir.Table:
+    """`surveys` with a column `group_`, the text of the group that each answer is in (see `scores`)."""
+    surveys = study.table("surveys", needed_by=needed_by)
+    if by is None:
+        return surveys.mutate(group_=ibis.null("string"))
+    if by == "month" and by not in surveys.columns:
+        month = (ibis.literal("0") + surveys["ts"].month().cast("string")).right(2)
+        return surveys.mutate(group_=surveys["ts"].year().cast("string") + "-" + month)
+    own = surveys[by].cast("string") if by in surveys.columns else ibis.null("string")
+    if by in ("channel", "stage") and study.has("catalog", by):
+        catalog = study.table("catalog").select(touchpoint_="touchpoint", of_=by)
+        joined = surveys.mutate(group_=own).left_join(
+            catalog, surveys["touchpoint"] == catalog["touchpoint_"]
+        )
+        return joined.mutate(group_=ibis.coalesce(joined["group_"], joined["of_"])).drop("touchpoint_", "of_")
+    if by not in surveys.columns:
+        known = sorted({*surveys.columns, "month", *(["channel"] if study.has("catalog", "channel") else [])})
+        raise CxLookupError(
+            f"surveys has no column `{by}`.{did_you_mean(by, known)} Answers go by: {', '.join(known)}."
+        )
+    return surveys.mutate(group_=own)
 
 
 def rate(keys: dict[str, object], found: pd.DataFrame, name: str, n: int | None = None) -> dict[str, object]:

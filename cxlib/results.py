@@ -138,8 +138,19 @@ def bundle(
 
 
 def in_csv(table: pd.DataFrame) -> str:
-    """The table as CSV, its texts without anybody's address or number."""
-    return table.map(lambda cell: masked(cell) if isinstance(cell, str) else cell).to_csv(index=False)
+    """The table as CSV, its texts without anybody's address or number, and none that a spreadsheet would run.
+
+    >>> in_csv(pd.DataFrame({"comment": ["=1+1", "fine"]})).split()
+    ['comment', "'=1+1", 'fine']
+    """
+    return table.map(lambda cell: _harmless(masked(cell)) if isinstance(cell, str) else cell).to_csv(
+        index=False
+    )
+
+
+def _harmless(text: str) -> str:
+    """A text that would be a formula is quoted, as spreadsheets do it."""
+    return f"'{text}" if re.match(r"[=+\-@\t\r](?![\d.,]*$)", text) else text
 
 
 def visible(table: pd.DataFrame, whole: tuple[str, ...] | None = None) -> pd.DataFrame:

@@ -14,10 +14,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "cxlib"
-ROOMS = {"collection", "voice", "personas", "journeys", "experiments", "revenue"}
-CHAPTER_ONE = (
-    "collection"  # the only chapter of two rooms: its face and its five lines take scores from `voice`
-)
+ROOMS = {"collection", "voice", "text", "personas", "journeys", "experiments", "revenue"}
+CHAPTER_ONE = "collection"  # of three rooms: its face and summaries speak of `voice` and `text`
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -69,7 +67,11 @@ def test_readers_know_the_contract_and_nothing_else() -> None:
 @pytest.mark.parametrize("room", sorted(ROOMS))
 def test_a_room_does_not_import_another_room_nor_readers_nor_reports_nor_the_world(room: str) -> None:
     for file, known in knows(room).items():
-        fine = {"voice"} if file in (f"{CHAPTER_ONE}/__init__.py", f"{CHAPTER_ONE}/summary.py") else set()
+        fine = (
+            {"voice", "text"}
+            if file in (f"{CHAPTER_ONE}/__init__.py", f"{CHAPTER_ONE}/summary.py")
+            else set()
+        )
         assert not (known - fine) & (ROOMS | {"readers", "report", "world"}), file
 
 
@@ -91,7 +93,7 @@ def test_the_hall_knows_no_room() -> None:
         "results": {"errors", "masks"},
         "frames": {"errors"},
         "figures": {"errors", "results"},
-        "rates": {"results", "stats", "study"},
+        "rates": {"errors", "results", "stats", "study"},
         "stats": {"errors", "frames", "results"},
         "guess": {"contract", "errors", "readers"},
         "study": {"contract", "errors", "masks", "readers", "cxlib"},
@@ -165,7 +167,7 @@ def test_each_part_and_the_world_that_measures_them_stay_small() -> None:
         sizes[name] = sizes.get(name, 0) + lines_of_code(path)
     world = sizes.pop("world")
     assert {name: size for name, size in sizes.items() if size > 2_100} == {}
-    assert sum(sizes.values()) < 16_700
+    assert sum(sizes.values()) < 19_700
     assert world < 2_200
 
 

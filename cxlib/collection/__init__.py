@@ -1,6 +1,7 @@
 """Collection: what is known of the customers, how good it is, and how they feel.
 
-How they feel is `cxlib.voice`; its scores can be had here too.
+How they feel is in two rooms of its own, `cxlib.voice` (what they answer) and `cxlib.text` (what they write);
+the scores can be had here too.
 """
 
 from cxlib.collection import plots
@@ -10,7 +11,7 @@ from cxlib.collection.faults import Faults, cleaned, faults
 from cxlib.collection.identity import Audit, Sensitivity, Stitched, coverage, stitch
 from cxlib.collection.promises import promises
 from cxlib.collection.quality import Quality, quality
-from cxlib.collection.summary import state, summary
+from cxlib.collection.summary import heard, state, summary
 from cxlib.rates import Counts
 from cxlib.voice import CSAT, NPS, Responders, Scores, asked, csat, nps, responders, scores, stars
 
@@ -36,6 +37,7 @@ __all__ = [
     "csat",
     "drift",
     "faults",
+    "heard",
     "nps",
     "plots",
     "promises",

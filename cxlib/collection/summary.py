@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cxlib.collection.identity import stitch
 from cxlib.collection.promises import promises
 from cxlib.collection.quality import quality
 from cxlib.errors import CxLookupError, CxValueError
-from cxlib.results import Summary, nice, percent
-from cxlib.voice import responders, scores
+from cxlib.results import TOO_FEW, Result, Summary, nice, percent
+from cxlib.text import comments, prevalence, themes
+from cxlib.voice import asked, responders, scores, silent, split, unasked
 
 if TYPE_CHECKING:
     from cxlib.study import Study
@@ -64,3 +67,31 @@ def state(study: Study) -> Summary:
     else:
         lines.append(str(found.identity.claim()))
     return Summary(tuple(dict.fromkeys([*lines, str(found.gaps.claim()), str(found.drift.claim())])))
+
+
+def heard(study: Study, question: str | None = None, read: str = "aspect") -> Summary:
+    """The customer's voice: how far the score may be off, why it moved, what is written about, where nobody asks.
+
+    `question`: the first of `cx.voice.asked` without it; `read`: the column of themes that people noted.
+    """
+    question = question or next(iter(asked(study)), None)
+    if question is None:
+        return Summary(("Nobody answered a question that has a score: there is no voice to report.",))
+    who = "loyalty_tier" if study.has("customers", "loyalty_tier") else None
+    tellers: list[Callable[[], Result]] = [
+        lambda: split(study, question, who=who),
+        lambda: prevalence(themes(comments(study), read=read)),
+        lambda: unasked(study),
+    ]
+    lines: list[str] = []
+    with suppress(CxLookupError, CxValueError):  # nobody in contact is known
+        lines.append(f"{silent(study, question).claim().split('; ')[0]}.")
+    for tell in tellers:
+        with suppress(CxLookupError, CxValueError):  # what this study has no tables or answers for
+            lines.append(str(tell().claim().first))
+    if study.has("touchpoints"):
+        blind = unasked(study).visible().query("blind")
+        lines += [
+            f"Next: ask after {nice(name)}, few questions of few people." for name in blind["touchpoint"][:1]
+        ]
+    return Summary(tuple(line for line in lines if line != TOO_FEW))

@@ -20,8 +20,11 @@ import pandas as pd
 from cxlib.errors import CxLookupError, did_you_mean
 
 READERS: dict[str, str] = {
+    "airline_tweets": "cxlib.readers.airline_tweets",
     "bpic2012": "cxlib.readers.bpic2012",
     "cdnow": "cxlib.readers.cdnow",
+    "chn_hotel_reviews": "cxlib.readers.chn_hotel_reviews",
+    "laroseda": "cxlib.readers.laroseda",
     "olist": "cxlib.readers.olist",
     "sfo_survey": "cxlib.readers.sfo_survey",
 }
@@ -41,9 +44,9 @@ class Reader(Protocol):
 def reader(name: str) -> Reader:
     """The reader of that name; raises `CxLookupError` that lists the readers there are.
 
-    >>> reader("olits")
+    >>> reader("olits")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    cxlib.errors.CxLookupError: no reader `olits`; there are: bpic2012, cdnow, olist, sfo_survey. Did you mean `olist`?
+    cxlib.errors.CxLookupError: no reader `olits`; there are: airline_tweets, ... Did you mean `olist`?
     """
     if name not in READERS:
         known = ", ".join(sorted(READERS))

@@ -5,7 +5,7 @@ for one study; `html` turns an executed copy into one self-contained page, `over
 `build` does it for all.
 """
 
-from cxlib.report.build import Built, build, store
+from cxlib.report.build import Built, build, case, store
 from cxlib.report.html import About
 
-__all__ = ["About", "Built", "build", "store"]
+__all__ = ["About", "Built", "build", "case", "store"]

@@ -71,6 +71,20 @@ def build(
     return _write(pages, about, out, brief=brief, keep=only is not None)
 
 
+CASES = About("cases", "Cases: the same methods on public data")
+"""What the index over the cases is about; each case's own page says what its numbers rest on."""
+
+
+def case(notebook: Path, about: About, out: Path, *, brief: bool = False, quiet: bool = False) -> Built:
+    """Run a copy of one case as it stands; its page stands in `out` beside those of other cases.
+
+    A case names its own data, so nothing is left out of it. Raises as `build` does.
+    """
+    name, book = notebook.stem, fit(nbformat.read(notebook, 4), ())[0]
+    pages = [html.page(name, run, about, brief=brief) for name, run in _executed({name: book}, quiet)]
+    return _write(pages, CASES, out, brief=brief, keep=True)
+
+
 def store(notebooks: Path, has: Collection[str], *, quiet: bool = False) -> list[Path]:
     """Regenerate every notebook and store the outputs of its checked cells, run as it stands.
 

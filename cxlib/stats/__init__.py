@@ -10,7 +10,7 @@ from cxlib.stats.clusters import Clustered
 from cxlib.stats.correction import Corrected, bch, correct, corrected, unmixed
 from cxlib.stats.folds import ENOUGH, FOLDS, folds_of, jackknife, proportions, shares
 from cxlib.stats.harness import Coverage, coverage
-from cxlib.stats.intervals import Array, Interval, Scale, adjusted_wald_nps, wilson
+from cxlib.stats.intervals import Array, Interval, Scale, adjusted_wald_nps, tango, wilson
 from cxlib.stats.multiplicity import benjamini_hochberg
 from cxlib.stats.truth import Score, Scoreboard, score, scoreboard
 
@@ -38,6 +38,7 @@ __all__ = [
     "score",
     "scoreboard",
     "shares",
+    "tango",
     "unmixed",
     "wilson",
 ]

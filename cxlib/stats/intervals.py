@@ -86,7 +86,7 @@ def wilson_ends(p: Array, n: Array, z: Array) -> tuple[Array, Array]:
 def adjusted_wald_nps(
     p: ArrayLike, d: ArrayLike, n: ArrayLike, level: float = 0.95, df: ArrayLike = np.inf
 ) -> Interval:
-    """Net promoter share (-1 to 1) with an adjusted-Wald interval; any shape.
+    """Net promoter share (-1 to 1) with an adjusted-Wald interval; any shape. See `tango` for a better one.
 
     `p` and `d` are the shares of promoters and detractors, `n` the (effective) number of answers.
     The estimate is p - d, with variance [p + d - (p - d)^2] / n; the interval first adds 3/4
@@ -106,3 +106,45 @@ def adjusted_wald_nps(
     # Pulled towards 0, the interval of one or two answers can miss its own estimate: widen it to hold that.
     low, high = np.minimum(net - reach, up - down), np.maximum(net + reach, up - down)
     return Interval(up - down, np.clip(low, -1, 1), np.clip(high, -1, 1), se)
+
+
+def tango(p: ArrayLike, d: ArrayLike, n: ArrayLike, level: float = 0.95, df: ArrayLike = np.inf) -> Interval:
+    """Net promoter share (-1 to 1) with its score interval; any shape.
+
+    `p` and `d` are the shares of promoters and detractors, `n` the (effective) number of answers, `df` as
+    in `wilson`. A net promoter share is the difference of two paired proportions, (b - c) / n, and the
+    interval that of Tango (1998, Statistics in Medicine 17): all differences that a score test, with the
+    variance that each would imply, does not reject. It holds its estimate and stays inside -1 to 1.
+
+    Exact coverage is 92 to 98 % at every pair of shares in steps of .01 (p below 1) where four answers are
+    expected that are not passive: n = 30 and p + d >= .13, n = 100 and p + d >= .04, n = 400 and p + d >= .01;
+    with fewer it is more. Adding 3/4 promoter, 3/4 detractor and 3 answers (`adjusted_wald_nps`) covers from
+    90.3 to 99.7 % at n = 30 there.
+
+    >>> [round(float(end), 4) for end in tango(6 / 161, 16 / 161, 161)[1:3]]
+    [-0.124, -0.0054]
+    """
+    up, down, size, t = np.broadcast_arrays(
+        *(np.asarray(one, dtype=float) for one in (p, d, n)), t_quantile(level, np.asarray(df, dtype=float))
+    )
+    net = up - down
+    unknown = ~(size > 0) | np.isnan(t)
+    low, high = (np.where(unknown, np.nan, _tango_end(up, down, size, t, side)) for side in (-1.0, 1.0))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        se = np.sqrt(np.maximum(up + down - net**2, 0.0) / size)
+    return Interval(net, low, high, se)
+
+
+def _tango_end(up: Array, down: Array, n: Array, t: Array, side: float) -> Array:
+    """The last difference towards `side` (-1 or 1) that is not rejected, by halving."""
+    kept, lost = up - down, np.full(up.shape, side)
+    for _ in range(50):
+        tried = (kept + lost) / 2
+        # The share of detractors is the likeliest one under the difference tried: a quadratic.
+        b = (2 - up + down) * tried - up - down
+        least = (np.sqrt(np.maximum(b**2 + 8 * down * tried * (1 - tried), 0.0)) - b) / 4
+        variance = 2 * least + tried * (1 - tried)
+        with np.errstate(invalid="ignore"):
+            holds = n * (up - down - tried) ** 2 <= t**2 * variance
+        kept, lost = np.where(holds, tried, kept), np.where(holds, lost, tried)
+    return np.where(np.abs(kept - side) < 1e-12, side, kept)

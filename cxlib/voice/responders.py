@@ -59,6 +59,7 @@ def _list(names: Iterable[str]) -> str:
 
 
 ATTRIBUTES = ("age_band", "region", "loyalty_tier", "acquisition_channel")
+UNKNOWN = "(unknown)"
 ACTIVITY = ((1, "1 event"), (4, "2 to 4"), (9, "5 to 9"), (29, "10 to 29"), (99, "30 to 99"))
 """Upper ends of the bands of activity, in events, and their names; above them "100 or more"."""
 
@@ -76,31 +77,37 @@ def responders(study: Study) -> Responders:
     of activity is response: who answered has an event more, and a difference by activity is overstated.
     """
     surveys = study.table("surveys", needed_by="responders")
-    source = "orders" if study.has("orders") and not study.has("touchpoints") else "touchpoints"
-    contacts = study.table(source, needed_by="responders")
     known = [name for name in ATTRIBUTES if study.has("customers", name)]
-    frame = study.cached("responders", {}, lambda: _responders(study, surveys, contacts, known))
+    frame = study.cached("responders", {}, lambda: _responders(study, surveys, known))
     return Responders(frame)
 
 
-def _responders(study: Study, surveys: ir.Table, contacts: ir.Table, known: list[str]) -> pd.DataFrame:
+def contacted(study: Study, known: list[str], needed_by: str = "responders") -> ir.Table:
+    """The customers in contact, one row each: customer_id, what is known of them, activity; lazily."""
+    source = "orders" if study.has("orders") and not study.has("touchpoints") else "touchpoints"
+    contacts = study.table(source, needed_by=needed_by)
     named = contacts.filter(contacts["customer_id"].notnull())
     people = named.group_by("customer_id").agg(events=named.count())
+    people = people.mutate(activity=_band(people["events"])).drop("events")
+    if known:
+        customers = study.table("customers").select(who_="customer_id", **{name: name for name in known})
+        people = people.left_join(customers, people["customer_id"] == customers["who_"]).drop("who_")
+    return people
+
+
+def _responders(study: Study, surveys: ir.Table, known: list[str]) -> pd.DataFrame:
+    people = contacted(study, known)
     answered = surveys.filter(surveys["score"].notnull() & surveys["customer_id"].notnull())
     answered = answered.select(who_=answered["customer_id"]).distinct()
     people = people.left_join(answered, people["customer_id"] == answered["who_"])
-    people = people.mutate(answered_=people["who_"].notnull().cast("int64"), activity=_band(people["events"]))
-    people = people.drop("who_", "events")
-    if known:
-        customers = study.table("customers").select(who_="customer_id", **{name: name for name in known})
-        people = people.left_join(customers, people["customer_id"] == customers["who_"])
+    people = people.mutate(answered_=people["who_"].notnull().cast("int64")).drop("who_")
     people = study.engine.keep(people)  # one row a customer, counted several ways
     rows = None
     for name in ["", *known, "activity"]:
         value = people[name].cast("string") if name else ibis.literal(EVERYWHERE)
         part = people.select(
             attribute=ibis.literal(name or EVERYWHERE),
-            value=value.fill_null("(unknown)"),
+            value=value.fill_null(UNKNOWN),
             answered_="answered_",
         )
         part = part.group_by(["attribute", "value"]).agg(x=part["answered_"].sum(), n=part.count())

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import ibis.expr.types as ir
+import numpy as np
 import pandas as pd
 
 from cxlib.errors import CxValueError
+from cxlib.stats import Array
 
 if TYPE_CHECKING:
     from cxlib.study import Study
@@ -39,6 +41,21 @@ class Measure:
         if self.unit == "share":
             return {"value": (score > self.high - self.boxes).cast("float64")}
         return {"value": (score - self.low) / (self.high - self.low)}
+
+    def sides(self, scores: Array) -> tuple[Array, Array]:
+        """What each score adds and takes away: promoters and detractors, or its place and nothing."""
+        if self.unit == "points":
+            return (scores >= PROMOTER).astype(float), (scores <= DETRACTOR).astype(float)
+        nothing = np.zeros(len(scores))
+        if self.unit == "share":
+            return (scores > self.high - self.boxes).astype(float), nothing
+        return (scores - self.low) / (self.high - self.low), nothing
+
+    def told(self, value: Array) -> Array:
+        """The score in its own unit, from the mean of what `sides` add less what they take away."""
+        if self.unit == "points":
+            return 100 * value
+        return value if self.unit == "share" else self.low + (self.high - self.low) * value
 
 
 def top_boxes(low: float, high: float) -> int:

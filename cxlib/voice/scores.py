@@ -18,7 +18,7 @@ from scipy import stats as distributions
 
 from cxlib import stats
 from cxlib.errors import CxLookupError, CxValueError, did_you_mean
-from cxlib.rates import clustered, sums
+from cxlib.rates import clustered, grouped, sums
 from cxlib.results import EVERYWHERE, TOO_FEW, Claim, Result, nice, number, percent, visible
 from cxlib.study import Study
 from cxlib.voice.scales import DETRACTOR, PROMOTER, Measure, measure, scales, top_boxes
@@ -80,17 +80,31 @@ class CSAT(Result):
         )
 
 
+def freedom(sums: stats.Clustered) -> np.ndarray:
+    """Degrees of freedom of an interval by effective n: infinite where no design effect is estimated.
+
+    That is where every customer gave one answer of the same weight: n is then known.
+    """
+    return np.where(np.isclose(sums.answers, sums.clusters), np.inf, sums.df)
+
+
 def points(value: float) -> str:
     """Score points as people read them: one decimal, a true minus left as `-`."""
     return "-" if not np.isfinite(value) else f"{value:.1f}"
 
 
+def said(value: float, unit: str) -> str:
+    """A score as people read it, by its unit: points, share or scale."""
+    return {"points": points, "share": percent}.get(unit, number)(value)
+
+
 def nps(scores: ArrayLike, weights: ArrayLike | None = None, clusters: ArrayLike | None = None) -> NPS:
-    """Net promoter score of answers from 0 to 10, with an adjusted-Wald interval (95 %).
+    """Net promoter score of answers from 0 to 10, with its score interval (95 %).
 
     `scores`: one a row; NaN is "not answered", dropped and counted. `weights`: survey weights.
-    `clusters`: who answered; then the effective number of answers and t with customers - 1 degrees
-    of freedom are used (see `cxlib.stats.Clustered`). Raises CxValueError for scores outside 0 to 10.
+    `clusters`: who answered. With weights, or several answers of a customer, the interval is that of the
+    effective number of answers, with t (see `cxlib.stats.tango`, which says what it covers, and
+    `cxlib.stats.Clustered`). Raises CxValueError for scores outside 0 to 10.
 
     >>> result = nps([10, 9, 9, 8, 7, 3, None])
     >>> round(result.estimate, 1), result.n, result.missing
@@ -101,7 +115,7 @@ def nps(scores: ArrayLike, weights: ArrayLike | None = None, clusters: ArrayLike
     net = stats.Clustered.of(up - down, w, who)
     p, d = (float(stats.Clustered.of(side, w, who).ratio) for side in (up, down))
     n = net.effective(p + d - (p - d) ** 2)
-    interval = stats.adjusted_wald_nps(p, d, n, df=np.inf if clusters is None else net.df)
+    interval = stats.tango(p, d, n, df=freedom(net))
     low, high = float(100 * interval.low), float(100 * interval.high)
     return NPS(100 * (p - d), low, high, len(x), missing, p, d, int(net.clusters))
 
@@ -133,7 +147,7 @@ def csat(
     share = stats.Clustered.of(x > scale_max - top, w, who)
     p = share.ratio
     n = share.effective(p * (1 - p))
-    interval = stats.wilson(p * n, n, df=np.inf if clusters is None else share.df)
+    interval = stats.wilson(p * n, n, df=freedom(share))
     return CSAT(float(p), float(interval.low), float(interval.high), len(x), missing, int(share.clusters))
 
 
@@ -203,19 +217,16 @@ class Scores(Result):
             return TOO_FEW
         groups_of = f"{key}s" if key == "touchpoint" else f"values of {key.replace('_', ' ')}"
         whole, groups = table.iloc[0], table.iloc[1:]
-        say = points if self.unit == "points" else percent if self.unit == "share" else number
-        text = (
-            f"{self.measure} is {say(whole['estimate'])} ({say(whole['low'])} to {say(whole['high'])}) "
-            f"on {whole['n']:,} answers"
-        )
+        whole_said, low, high = (said(whole[name], self.unit) for name in ("estimate", "low", "high"))
+        text = f"{self.measure} is {whole_said} ({low} to {high}) on {whole['n']:,} answers"
         apart = groups[(groups["q"] < 0.05) & (groups["estimate"] < whole["estimate"])]
         if len(apart):
             worst = apart.loc[apart["estimate"].idxmin()]
             text += (
                 f"; {len(apart)} of {len(groups)} {groups_of} {'lies' if len(apart) == 1 else 'lie'} "
                 f"below the others (false discovery rate 5 %), lowest {nice(worst[key])} "
-                f"at {say(worst['estimate'])} "
-                f"({say(worst['low'])} to {say(worst['high'])})"
+                f"at {said(worst['estimate'], self.unit)} "
+                f"({said(worst['low'], self.unit)} to {said(worst['high'], self.unit)})"
             )
         elif len(groups) > 1:
             text += f"; none of {len(groups)} {groups_of} lies below the others by more than chance would do"
@@ -223,23 +234,33 @@ class Scores(Result):
 
 
 def scores(study: Study, question: str = "nps", by: str | None = "touchpoint") -> Scores:
-    """A survey question's score for each touchpoint (or another column of `surveys`), and for all.
+    """A survey question's score for each touchpoint (or another grouping), and for all.
 
-    `nps` gives the net promoter score (points; adjusted Wald); `csat` the share in the top two boxes
-    of a scale of 4 to 11 steps, in the top box of a scale of two (Wilson); anything else the mean on
-    its own scale (t on the logit scale of its place between the two ends, so that it stays inside; where
-    all answers agree, Wilson's). All with the customers as clusters, and with the table's weights where
-    it has them. `by=None` gives the whole alone.
+    `nps` gives the net promoter score (points; Tango's score interval); `csat` the share in the top two
+    boxes of a scale of 4 to 11 steps, in the top box of a scale of two (Wilson); anything else the mean on
+    its own scale (t on the logit scale of its place between the two ends, so that it stays inside, with a
+    quarter of an answer more at either end; where all answers agree, Wilson's). All with the customers as clusters, and with the table's weights where
+    it has them.
 
-    Raises MissingTable without `surveys`, CxLookupError for a question nobody answered, CxValueError
-    where it was answered on a scale that gives no score (`nps` on 0 to 100), or on several.
+    `by`: any column of `surveys`, or `month`, as 2025-03; where `surveys` does not say its `channel` or
+    `stage`, it is the catalog's for the touchpoint. None gives the whole alone. Groups are
+    compared with all other answers, at a false discovery rate of 5 %.
+
+    Raises MissingTable without `surveys`, CxLookupError for a question nobody answered or a grouping that
+    is not there, CxValueError where it was answered on a scale that gives no score (`nps` on 0 to 100),
+    or on several.
     """
+    surveys = grouped(study, by, needed_by="scores")
+    _, kind = asked_of(study, question)
+    frame = study.cached(
+        "scores", {"question": question, "by": by}, lambda: _scores(study, surveys, question, kind, by)
+    )
+    return Scores(frame, question, kind.name, kind.unit)
+
+
+def asked_of(study: Study, question: str) -> tuple[pd.DataFrame, Measure]:
+    """The scales a question was answered on, and its score; the errors of `scores` where it has none."""
     surveys = study.table("surveys", needed_by="scores")
-    if by is not None and by not in surveys.columns:
-        raise CxLookupError(
-            f"surveys has no column `{by}`.{did_you_mean(by, surveys.columns)} "
-            f"It has: {', '.join(surveys.columns)}."
-        )
     given = scales(study)
     on = given[given["question"] == question]
     if not len(on):
@@ -249,11 +270,7 @@ def scores(study: Study, question: str = "nps", by: str | None = "touchpoint") -
             f"Nobody answered `{question}`.{did_you_mean(question, questions)} "
             f"The surveys ask: {', '.join(questions)}."
         )
-    kind = measure(question, on)
-    frame = study.cached(
-        "scores", {"question": question, "by": by}, lambda: _scores(study, surveys, question, kind, by)
-    )
-    return Scores(frame, question, kind.name, kind.unit)
+    return on, measure(question, on)
 
 
 def _scores(study: Study, surveys: ir.Table, question: str, kind: Measure, by: str | None) -> pd.DataFrame:
@@ -262,7 +279,6 @@ def _scores(study: Study, surveys: ir.Table, question: str, kind: Measure, by: s
     asked = asked.mutate(
         person_=ibis.coalesce(asked["customer_id"].cast("string"), asked["response_id"].cast("string")),
         weight_=ibis.coalesce(asked["weight"], ibis.literal(1.0)),
-        group_=asked[key].cast("string"),
     )
     answered = asked.filter(asked["score"].notnull())
     values = kind.values(answered)
@@ -280,30 +296,57 @@ def _scores(study: Study, surveys: ir.Table, question: str, kind: Measure, by: s
     counted = empty.set_index("group_")["missing"]
     table["missing"] = frame["group_"].map(counted).fillna(0).astype(int)
     table.loc[0, "missing"] = int(counted.sum())
-    table["q"] = _apart(table, frame["weight_"].to_numpy(float), frame["customers"].to_numpy(float) - 1)
+    value = clustered(frame, "value")
+    df = value.df if kind.unit == "scale" else freedom(value)
+    table["q"] = _apart(table, frame["weight_"].to_numpy(float), df)
     return table
 
 
 def _interval(frame: pd.DataFrame, kind: Measure) -> stats.Interval:
     value = clustered(frame, "value")
+    up, down = value.ratio, np.zeros(len(frame))
     if kind.unit == "points":
-        p, d = clustered(frame, "up").ratio, clustered(frame, "down").ratio
-        n = value.effective(p + d - (p - d) ** 2)
-        return stats.Interval(*(100 * one for one in stats.adjusted_wald_nps(p, d, n, df=value.df)))
-    p = value.ratio
-    n = value.effective(p * (1 - p))
-    share = stats.wilson(p * n, n, df=value.df)
+        up, down = clustered(frame, "up").ratio, clustered(frame, "down").ratio
+    n = value.effective(up + down - (up - down) ** 2)
+    return interval_of(kind, up, down, n, value.variance, value.df, freedom(value))
+
+
+QUARTER = 0.25
+"""Answers added at either end of the scale for the interval of a mean."""
+
+
+def interval_of(
+    kind: Measure,
+    up: np.ndarray,
+    down: np.ndarray,
+    n: np.ndarray,
+    variance: np.ndarray,
+    df: np.ndarray,
+    free: np.ndarray,
+) -> stats.Interval:
+    """A score in its own unit, from the shares (or mean places) `up` and `down` of `Measure.sides`.
+
+    `n` is the effective number of answers and `free` its degrees of freedom, for shares; `variance` that
+    of up - down and `df` its degrees of freedom, for means. Means of 1 to 7 cover 95 to 97.5 % at 30, 100 and
+    400 answers however they spread, but .995 where 30 lie within one step of the middle.
+    """
+    if kind.unit == "points":
+        return stats.Interval(*map(kind.told, stats.tango(up, down, n, df=free)))
+    share = stats.wilson(up * n, n, df=free)
     if kind.unit == "share":
         return share
     with np.errstate(divide="ignore", invalid="ignore"):
+        # Nearly all at one end say little of the few at the other: a quarter of an answer more at both.
+        centre = (n * up + QUARTER) / (n + 2 * QUARTER)
+        more = n * (up - centre) ** 2 + QUARTER * (centre**2 + (1 - centre) ** 2)
+        se = np.sqrt(n**2 * variance + more) / (n + 2 * QUARTER)
+        reach = distributions.t.ppf(0.975, df) * se / (centre * (1 - centre))
         # Answers that all agree have no variance: Wilson's is then too wide rather than too narrow.
-        varies = (value.variance > 0) & (p > 0) & (p < 1)
-        se = np.where(varies, np.sqrt(value.variance), share.se)
-        reach = distributions.t.ppf(0.975, value.df) * se / (p * (1 - p))
-        low = np.where(varies, special.expit(special.logit(p) - reach), share.low)
-        high = np.where(varies, special.expit(special.logit(p) + reach), share.high)
-    span = kind.high - kind.low
-    return stats.Interval(kind.low + span * p, kind.low + span * low, kind.low + span * high, span * se)
+        varies = (variance > 0) & (up > 0) & (up < 1)
+        low = np.where(varies, np.minimum(special.expit(special.logit(centre) - reach), up), share.low)
+        high = np.where(varies, np.maximum(special.expit(special.logit(centre) + reach), up), share.high)
+        se = np.where(varies, np.sqrt(variance), share.se)
+    return stats.Interval(kind.told(up), kind.told(low), kind.told(high), (kind.high - kind.low) * se)
 
 
 def _apart(table: pd.DataFrame, weight: np.ndarray, df: np.ndarray) -> np.ndarray:

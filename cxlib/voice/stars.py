@@ -26,9 +26,7 @@ def stars(study: Study, question: str = "csat") -> Spread:
     surveys = study.table("surveys", needed_by="stars")
     frame = study.cached("stars", {"question": question}, lambda: _stars(study, surveys, question))
     if not len(frame):
-        raise CxLookupError(
-            f"Nobody answered `{question}`; cx.voice.asked names the questions answered."
-        )
+        raise CxLookupError(f"Nobody answered `{question}`; cx.voice.asked names the questions answered.")
     return Spread(frame, _say_stars(visible(frame, Spread.WHOLE), len(frame)))
 
 

@@ -259,6 +259,7 @@ ITEMS_ASKED = 2  # of the six, drawn at random, after the first question
 # Log-odds to answer, by the first answer's place on its scale (0 worst to 1 best): both ends speak up, the content most.
 ANSWER_ODDS = (-1.1, -1.6, 2.6)  # constant, linear, quadratic
 COMMENTS = 0.45  # of answered questionnaires carry a comment
+READ = 0.45  # of comments are read by people, who note what they are about
 
 # Faults laid over the clean tables (shares of rows unless said otherwise).
 FAULTS: dict[str, float] = {

@@ -19,6 +19,8 @@ from cxlib.world import company as c
 from cxlib.world.draw import Array, Ints, Log, frictions
 
 BANK = Path(__file__).with_name("phrases.tsv")  # language, aspect: subjects and judgements
+# At the end of a judgement in the bank: it speaks of effort, it names something that can be acted on.
+MARKS = {"effort": "*", "actionable": "!"}
 SENTIMENTS, HALVES = ("positive", "negative"), ("a", "b")
 NEGATIVE = (
     4.4,
@@ -55,8 +57,27 @@ def sentences() -> npt.NDArray[np.object_]:
         for (s, sentiment), (h, half) in product(enumerate(SENTIMENTS), enumerate(HALVES)):
             judgements = row[f"{sentiment}_{half}"].split("|")
             parts = product(LEAD_INS[row["language"]], row["subjects"].split("|"), judgements)
-            texts[i, j, s, h] = [lead + subject + between + judged + stop for lead, subject, judged in parts]
+            texts[i, j, s, h] = [
+                lead + subject + between + judged.rstrip("*!") + stop for lead, subject, judged in parts
+            ]
     return texts
+
+
+@cache
+def marked(mark: str) -> npt.NDArray[np.bool_]:
+    """Which of `sentences()` bear a mark, in their shape.
+
+    >>> int(marked("effort")[0, 1].sum()), int(marked("effort")[:, :, 0].sum())
+    (48, 0)
+    """
+    bank = pd.read_csv(BANK, sep="\t").set_index(["language", "aspect"])
+    *halves, texts = sentences().shape
+    found = np.zeros((*halves, texts), dtype=bool)
+    for i, j, s, h in np.ndindex(*halves):
+        judgements = bank.loc[(c.LANGUAGES[i], c.DIMENSIONS[j]), f"{SENTIMENTS[s]}_{HALVES[h]}"].split("|")
+        bears = np.array([MARKS[mark] in judged[-2:] for judged in judgements])
+        found[i, j, s, h] = np.tile(bears, texts // len(bears))
+    return found
 
 
 def comments(
@@ -74,9 +95,24 @@ def comments(
     blames = met.any(1) & (sentiment == 1) & (rng.random(n) < BLAMES_FRICTION)
     aspect = np.where(blames, blamed, aspect)
     half, which = rng.integers(0, 2, n), rng.integers(0, sentences().shape[-1], n)
+    chosen = (language, aspect, sentiment, half, which)
     planted = {
         "aspect": np.array(c.DIMENSIONS, dtype=object)[aspect],
         "sentiment": np.array(SENTIMENTS, dtype=object)[sentiment],
         "half": np.array(HALVES, dtype=object)[half],
+    } | {mark: marked(mark)[chosen] for mark in MARKS}
+    return sentences()[chosen], pd.DataFrame(planted)
+
+
+def hand_read(planted: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """What people noted of the comments they read, a random sample: the rows of these alone.
+
+    `none` is "read, and nothing of the kind in it".
+    """
+    notes = {
+        "read_aspect": planted["aspect"],
+        "read_sentiment": planted["sentiment"],
+        "read_effort": planted["effort"].map({True: "effort", False: "none"}),
+        "read_actionable": planted["actionable"].map({True: "actionable", False: "none"}),
     }
-    return sentences()[language, aspect, sentiment, half, which], pd.DataFrame(planted)
+    return pd.DataFrame(notes).astype("str")[rng.random(len(planted)) < c.READ]

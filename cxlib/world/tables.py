@@ -164,9 +164,18 @@ def orders(log: Log, bought: Orders, first: int, order_number: Ints) -> pd.DataF
 
 
 def surveys(
-    who: People, log: Log, answers: Answers, first: int, first_response: int, rng: np.random.Generator
+    who: People,
+    log: Log,
+    answers: Answers,
+    first: int,
+    first_response: int,
+    rng: np.random.Generator,
+    reader: np.random.Generator,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """One row an answer, and what is planted in the comments: response, language, aspect, sentiment, half."""
+    """One row an answer, and what is planted in the comments: response, aspect, sentiment, half, marks.
+
+    `reader` draws which comments people have read: what they noted stands in the `read_` columns.
+    """
     event, sent = np.unique(answers.event, return_inverse=True)
     asked_at = log.at[event] + rng.integers(600, 3 * 3600, len(event))
     rank = np.empty(len(event), np.int64)
@@ -197,6 +206,8 @@ def surveys(
             "language": text(language, c.LANGUAGES),
         }
     )
+    notes = phrases.hand_read(planted.set_index(said), reader).reindex(frame.index)
+    frame = pd.concat([frame, notes], axis=1)
     planted.insert(0, "response_id", response.to_numpy()[said])
     order = np.lexsort((answers.question, rank[sent]))
     return frame.iloc[order].reset_index(drop=True), planted.sort_values("response_id", ignore_index=True)

@@ -115,12 +115,14 @@ def _part(
 ) -> World:
     """Customers numbered from `first`; each concern has a stream of its own: none disturbs another."""
     firm = c.company(world)
-    seeds = np.random.SeedSequence([abs(seed), int(seed < 0), part]).spawn(9)
+    seeds = np.random.SeedSequence([abs(seed), int(seed < 0), part]).spawn(10)
     streams = [np.random.default_rng(s) for s in seeds]
     areas = np.random.default_rng([abs(seed), int(seed < 0)])  # the same in all parts
     year = draw_year(firm, customers, [streams[i] for i in (0, 7, 1, 2, 3)], areas, respond == "all")
     who, log, bought = year.who, year.log, year.bought
-    survey_frame, comments = tables.surveys(who, log, year.answers, first, 100 * first, streams[4])
+    survey_frame, comments = tables.surveys(
+        who, log, year.answers, first, 100 * first, streams[4], streams[9]
+    )
 
     in_time = np.argsort(log.at, kind="stable")
     event_id = np.empty(len(in_time), np.int64)

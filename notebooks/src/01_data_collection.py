@@ -8,7 +8,7 @@
 # | **Reading time** | 25 minutes, exercises 15 more |
 # | **You need** | a study with `touchpoints`; `surveys` for the second half |
 # | **Before this** | `00_start_here` |
-# | **After this** | `03_journey_templates`: how customers travel |
+# | **After this** | `03_journey_templates`: how customers travel; `01b_voice_of_customer`: behind the scores |
 
 # %% tags=["parameters"]
 STUDY = "demo"
@@ -110,7 +110,7 @@ promises.claim() if known else "This study's orders do not say what was promised
 # %% [markdown] tags=["needs-surveys", "needs-answers"]
 # ## How do customers feel, and about what?
 #
-# The net promoter score is the share answering 9 or 10 less the share answering 0 to 6, in points from -100 to 100; satisfaction is the share in the top two boxes of a scale of four to eleven steps; anything else is a mean on its own scale. Intervals: adjusted Wald, Wilson, and t on the logit scale, with customers as clusters, so that somebody who answers five times does not count as five people.
+# The net promoter score is the share answering 9 or 10 less the share answering 0 to 6, in points from -100 to 100; satisfaction is the share in the top two boxes of a scale of four to eleven steps; anything else is a mean on its own scale. Intervals: Tango's score interval, Wilson's, and t on the logit scale, with customers as clusters, so that somebody who answers five times does not count as five people.
 
 # %%
 asked = cx.voice.asked(study)
@@ -161,7 +161,7 @@ responders.claim()
 # %% [markdown]
 # > **Read this:** an attribute whose rows lie apart is one by which answers over-represent somebody. Activity nearly always is: regulars answer, passers-by do not.
 #
-# > **How this misleads:** where the answer to a survey is itself logged as a touchpoint, part of *activity* is response: who answered has an event more, so a difference by activity is overstated. And even where response is equal on everything that is known, the silent may feel differently. That cannot be seen from the answers; it can only be bounded.
+# > **How this misleads:** where the answer to a survey is itself logged as a touchpoint, part of *activity* is response: who answered has an event more, so a difference by activity is overstated. And even where response is equal on everything that is known, the silent may feel differently. That cannot be seen from the answers; it can only be bounded, and `01b_voice_of_customer` does.
 
 # %% [markdown] tags=["needs-truth", "needs-answers"]
 # ## Did we find what was planted?
@@ -182,7 +182,7 @@ cx.stats.score(nps.table(), study.truth("nps"))
 # ## What can this not tell?
 #
 # - **What the silent feel.** Weights can mend what is known of them, never what is not.
-# - **Why.** Scores say where to look. Reasons are in the comments, and in what happened just before.
+# - **Why.** Scores say where to look. Reasons are in the comments (`01b_voice_of_customer`), and in what happened just before.
 # - **Whether a fault matters.** That depends on the question; the later chapters say how much their figures move.
 #
 # ### Try it yourself

@@ -9,10 +9,12 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import gammaln, xlogy
 from scipy.stats import binom, chi2_contingency, fisher_exact
 from statsmodels.stats.proportion import proportion_confint
 
 import cxlib as cx
+from cxlib import stats
 from cxlib.errors import CxLookupError, CxValueError, MissingTable
 from cxlib.results import TOO_FEW
 from cxlib.voice import csat, nps, responders, scores
@@ -147,6 +149,82 @@ def test_csat_counts_the_top_two_boxes_with_wilsons_interval():
     assert csat([7, 6, 5], 1, 7).estimate == pytest.approx(2 / 3)
 
 
+# --- what the intervals cover, exactly -----------------------------------------------------------
+
+
+def covered(n: int, grid: list[tuple[float, float]]) -> np.ndarray:
+    """The probability that Tango's interval of n answers holds p - d: a sum over all outcomes, no draws."""
+    up, down = (side.ravel().astype(float) for side in np.mgrid[: n + 1, : n + 1])
+    up, down = up[up + down <= n], down[up + down <= n]
+    rest = n - up - down
+    ways = gammaln(n + 1) - gammaln(up + 1) - gammaln(down + 1) - gammaln(rest + 1)
+    one = stats.tango(up / n, down / n, n)
+    return np.array(
+        [
+            np.exp(ways + xlogy(up, p) + xlogy(down, d) + xlogy(rest, max(1 - p - d, 0)))[
+                (one.low <= p - d + 1e-9) & (p - d - 1e-9 <= one.high)
+            ].sum()
+            for p, d in grid
+        ]
+    )
+
+
+@pytest.mark.parametrize(("n", "step", "least"), [(30, 0.01, 0.13), (100, 0.01, 0.04), (400, 0.05, 0.05)])
+def test_nps_covers_92_to_98_percent_at_every_pair_of_shares_of_the_grid(n, step, least):
+    # of p >= d, as the other half is its mirror; nobody is told by p = 1, where all answers agree
+    shares = np.round(np.arange(0, 1 + step / 2, step), 3)
+    grid = [(p, d) for p in shares for d in shares if p < 1 and d <= p and least <= p + d + 1e-9 <= 1 + 1e-8]
+    exact = covered(n, grid)
+    assert len(grid) > 100
+    assert exact.min() > 0.92
+    assert exact.max() < 0.98
+
+
+def test_nps_of_few_opinions_covers_more_than_it_says():
+    exact = covered(30, [(0.05, 0.0), (0.02, 0.02), (0.09, 0.02)])
+    assert exact.min() > 0.98
+
+
+@pytest.mark.parametrize("n", [30, 100, 400])
+def test_csat_covers_92_to_98_percent_at_every_percent(n):
+    x = np.arange(n + 1)
+    one = stats.wilson(x, n)
+    for p in np.arange(1, 100) / 100:
+        share = binom.pmf(x, n, p)[(one.low <= p) & (p <= one.high)].sum()
+        assert 0.92 < share < 0.98
+
+
+def test_the_interval_of_paired_proportions_is_the_published_one():
+    # complete response before and after treatment (Cavo et al. 2012): 6 and 16 of 161 pairs differ; Tango's
+    # interval as printed for Fagerland, Lydersen and Laake 2017 (R package contingencytables, its tests)
+    one = stats.tango(6 / 161, 16 / 161, 161)
+    assert (round(float(one.estimate), 4), round(float(one.low), 4), round(float(one.high), 4)) == (
+        -0.0621,
+        -0.1240,
+        -0.0054,
+    )
+
+
+@given(st.integers(1, 500), st.floats(0, 1), st.floats(0, 1), st.floats(0.5, 1e4))
+@settings(deadline=None)
+def test_the_interval_of_a_net_share_mirrors_holds_its_estimate_and_narrows(n, p, part, df):
+    d = (1 - p) * part
+    one, back, more = (
+        stats.tango(p, d, n, df=df),
+        stats.tango(d, p, n, df=df),
+        stats.tango(p, d, 4 * n, df=df),
+    )
+    assert -1 <= one.low <= one.estimate + 1e-9
+    assert one.estimate - 1e-9 <= one.high <= 1
+    assert (one.low, one.high) == pytest.approx((-back.high, -back.low), abs=1e-9)
+    assert more.high - more.low <= one.high - one.low + 1e-9
+
+
+def test_a_net_share_of_nothing_is_unknown():
+    assert np.isnan([*stats.tango([0.5, np.nan], [0.2, np.nan], [0, 0])[1:3]]).all()
+    assert np.isnan(stats.tango(1, 0, 5, df=0)[1:3]).all()
+
+
 # --- on a study --------------------------------------------------------------------------------
 
 
@@ -183,6 +261,41 @@ def test_scores_of_csat_are_top_two_box_shares_and_of_other_questions_means():
         expected = (part["score"] >= 4).mean() if question == "csat" else part["score"].mean()
         assert table.loc["web", "estimate"] == pytest.approx(expected)
         assert table.loc["web", "low"] < expected < table.loc["web", "high"]
+
+
+def test_answers_go_by_month_stage_and_channel_as_by_any_column():
+    frame = answers().assign(
+        ts=pd.Timestamp("2025-12-30") + pd.to_timedelta(np.arange(len(answers())) % 3, unit="D")
+    )
+    stages = {"chat": "retention", "store": "transaction", "web": "engagement"}
+    catalog = pd.DataFrame(
+        {"touchpoint": list(stages), "channel": ["c", "s", "w"], "stage": list(stages.values())}
+    )
+    frame["stage"] = np.where(frame["touchpoint"] == "web", "awareness", None)
+    study = cx.open_study({"surveys": frame, "catalog": catalog})
+    own = frame["stage"].fillna(frame["touchpoint"].map(stages))
+    by = {
+        "month": frame["ts"].dt.strftime("%Y-%m"),
+        "stage": own,
+        "channel": frame["touchpoint"].map(dict(zip(catalog["touchpoint"], catalog["channel"], strict=True))),
+    }
+    for name, groups in by.items():
+        table = scores(study, by=name).table()
+        expected = frame.groupby(groups)["score"].agg(lambda x: 100 * ((x >= 9).mean() - (x <= 6).mean()))
+        assert table.set_index(name)["estimate"].iloc[1:].to_dict() == pytest.approx(expected.to_dict())
+    assert set(by["month"]) == {"2025-12", "2026-01"}
+
+
+def test_a_grouping_that_is_not_there_is_named_with_those_that_are():
+    with pytest.raises(CxLookupError, match=r"no column `moth`\. Did you mean `month`"):
+        scores(cx.open_study({"surveys": answers()}), by="moth")
+
+
+def test_one_answer_each_has_the_interval_of_independent_answers():
+    frame = answers().drop_duplicates("customer_id")
+    row = scores(cx.open_study({"surveys": frame}), by=None).table().iloc[0]
+    alone = nps(frame["score"])
+    assert [row["low"], row["high"]] == pytest.approx([alone.low, alone.high])
 
 
 def test_the_touchpoint_that_is_worse_is_named_and_no_other():

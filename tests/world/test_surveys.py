@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pandas as pd
 import pytest
+from scipy.stats import binom
 
 from cxlib.world import World, company, phrases, simulate
 
@@ -65,8 +66,33 @@ def test_comments_come_in_four_languages_with_aspect_and_sentiment_planted(some:
     assert set(planted["aspect"]) == set(company.DIMENSIONS)
     place = ((said["score"] - said["scale_min"]) / (said["scale_max"] - said["scale_min"])).to_numpy()
     negative = (planted["sentiment"] == "negative").to_numpy()
+    assert not planted.loc[~negative, ["effort", "actionable"]].any(axis=None)
     assert negative[place < 0.3].mean() > 0.7
     assert negative[place > 0.8].mean() < 0.2
+
+
+def test_a_random_sample_of_comments_was_read_by_people_who_noted_what_is_planted(some: World) -> None:
+    surveys, planted = some.tables["surveys"], some.planted["comments"]
+    noted = [name for name in surveys if name.startswith("read_")]
+    said = surveys.dropna(subset="comment").reset_index(drop=True)
+    read = said["read_aspect"].notna()
+    assert surveys.loc[surveys["comment"].isna(), noted].isna().all(axis=None)
+    assert said[noted].notna().eq(read, axis=0).all(axis=None)
+    low, high = binom.ppf([0.0005, 0.9995], len(said), company.READ)
+    assert low <= read.sum() <= high
+    assert said["read_aspect"][read].tolist() == planted["aspect"][read].tolist()
+    assert said["read_sentiment"][read].tolist() == planted["sentiment"][read].tolist()
+    for mark in phrases.MARKS:
+        assert (said[f"read_{mark}"][read] == mark).tolist() == planted[mark][read].tolist()
+        assert set(said[f"read_{mark}"][read]) == {mark, "none"}
+
+
+def test_marks_stand_in_both_halves_and_no_comment_shows_one() -> None:
+    for mark in phrases.MARKS:
+        found = phrases.marked(mark)
+        assert found.any(axis=(1, 4))[:, 1].all()  # in each language and half, of the negative
+        assert not found[:, :, 0].any()
+    assert not any(sign in text for text in phrases.sentences().ravel() for sign in phrases.MARKS.values())
 
 
 def test_the_halves_of_the_phrase_bank_share_no_sentence_and_no_judgement() -> None:

@@ -1,0 +1,77 @@
+"""Quotes chosen by a rule, so that nobody picks those that suit: and never where few customers speak of a thing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from cxlib.errors import CxLookupError, CxValueError, did_you_mean
+from cxlib.results import TOO_FEW, Claim, Result, minimum, nice
+from cxlib.text.learned import Themes
+from cxlib.text.learning import normalised
+
+BAND = (0.25, 0.75)
+"""Quotes are of middling length: between these quantiles of the theme's comments."""
+
+
+@dataclass(frozen=True, eq=False)
+class Quotes(Result):
+    """Comments that stand for a theme, masked.
+
+    `frame`: comment, language, theme, and what they were chosen from: n (comments with the theme),
+    customers. Empty where fewer customers than the minimum for display speak of it. `rule` says how.
+    """
+
+    frame: pd.DataFrame = field(repr=False)
+    theme: str
+    rule: str
+
+    def table(self) -> pd.DataFrame:
+        """One row a quote."""
+        return self.frame
+
+    def claim(self) -> Claim:
+        """How many quotes there are, and the rule they were chosen by."""
+        table = self.visible()
+        if not len(table):
+            return TOO_FEW
+        return Claim(
+            f"{len(table)} of {table['n'].iloc[0]:,} comments on {nice(self.theme)}, chosen by rule: {self.rule}."
+        )
+
+
+def quotes(themes: Themes, theme: str, n: int = 3, language: str | None = None) -> Quotes:
+    """At most `n` comments that stand for a theme, the same ones every time.
+
+    By rule: comments with the theme (as read, else as predicted); of the middle half by length; those read by
+    people first, then the most certain, then the earliest; one a customer; no two that say the same. Masked
+    as all comments are. None where fewer than the minimum number of customers speak of it (of those who
+    wrote in `language`, if asked).
+    """
+    if theme not in themes.names:
+        raise CxLookupError(
+            f"No theme `{theme}`.{did_you_mean(theme, themes.names)} There are: {', '.join(themes.names)}."
+        )
+    if n < 1:
+        raise CxValueError(f"n must be at least 1, not {n}.")
+    read = themes.read[theme]
+    said = themes.frame.assign(theme=theme, read_=read.notna(), sure_=themes.probability[theme])
+    said["same_"], said["length_"] = normalised(said["comment"]).to_numpy(), said["comment"].str.len()
+    said = said[
+        (read.fillna(themes.predicted[theme]) == 1)
+        & (True if language is None else said["language"] == language)
+    ]
+    said = said.assign(n=len(said), customers=said["person"].nunique())
+    middling = said["length_"].between(*said["length_"].astype(float).quantile(list(BAND)))
+    order = {"read_": False, "sure_": False, "ts": True, "response_id": True}
+    chosen = said[middling].sort_values(list(order), ascending=list(order.values()))
+    chosen = chosen.drop_duplicates("person").drop_duplicates("same_").head(n)
+    if said["person"].nunique() < minimum():
+        chosen = chosen.head(0)
+    rule = (
+        "of middling length, read by people first, then the most certain, then the earliest; one a customer, "
+        "no two that say the same"
+    )
+    columns = ["comment", "language", "theme", "n", "customers"]
+    return Quotes(chosen[columns].reset_index(drop=True), theme, rule)
