@@ -33,6 +33,8 @@ SETTINGS: dict[str, Any] = {
         "2010 and 2011 name their items by letter; cleanliness and safety are taken in the order of 2012, "
         "which has the same letters and names. Who never used a place says so in both questions of it.",
         "csat is the airport as a whole, 1 unacceptable to 5 outstanding. Cleanliness: 1 dirty to 5 clean.",
+        "Passengers of one flight were interviewed together (`flight`; 2010 and 2012 do not say): they share its "
+        "delay, so flights are the clusters. In 2016 to 2018 a weight depends on the airline alone.",
     ],
 }
 
@@ -69,6 +71,9 @@ YEARS: dict[int, dict[str, str]] = {
 }
 """Year -> question -> that year's column, without blanks and stars around it, in capitals."""
 
+RUNS = {2011: "RUNID", 2013: "RUN", 2014: "RUN"} | dict.fromkeys(range(2015, 2019), "RUNID")
+"""Year -> the column that says who was interviewed together."""
+
 LANGUAGES = {"1": "en", "2": "es", "3": "zh", "4": "ja"}
 STRATA = {"1": "departs before 11", "2": "departs 11 to 17", "3": "departs after 17"}
 BLANK = ("", "0", "BLANK")
@@ -80,8 +85,8 @@ def read(files: Mapping[str, Path]) -> dict[str, pd.DataFrame]:
 
     `response_id` is year and respondent number, `question` an item's name, `csat` (the airport as a whole)
     or `nps` (2017 and 2018), `touchpoint` what was asked about. Scores are 1 to 5 (nps: 0 to 10). Further
-    columns: `answer` (given, blank, never used, don't know), `year`, `strata`, `dated` (day or year). Raises
-    `CxLookupError` for a missing file, `CxValueError` for a missing column or a code that is not known.
+    columns: `answer` (given, blank, never used, don't know), `year`, `strata`, `dated` (day or year), `flight`
+    (year and run of interviews, null where the file does not say). Raises `CxLookupError` for a missing file, `CxValueError` for a missing column or a code that is not known.
     """
     return {"surveys": pd.concat([_year(files, year) for year in YEARS], ignore_index=True)}
 
@@ -90,7 +95,8 @@ def _year(files: Mapping[str, Path], year: int) -> pd.DataFrame:
     file = f"{year}_SFO_Customer_Survey.csv"
     asked = YEARS[year]
     weighed = ["WEIGHT"] if year not in (2011, 2012) else []
-    own = ["RESPNUM", "INTDATE", "LANG", "STRATA", *weighed]
+    together = [RUNS[year]] if year in RUNS else []
+    own = ["RESPNUM", "INTDATE", "LANG", "STRATA", *weighed, *together]
     raw = read_columns(files, file, [*own, *asked.values()], tidy=_tidy)
     raw = raw.fillna("").apply(lambda codes: codes.str.upper())
     days = _days(raw["INTDATE"], year)
@@ -103,6 +109,7 @@ def _year(files: Mapping[str, Path], year: int) -> pd.DataFrame:
             "year": year,
             "strata": _named(raw["STRATA"], STRATA, file),
             "dated": days.notna().map({True: "day", False: "year"}),
+            "flight": f"{year}-" + raw[together[0]].where(raw[together[0]] != "") if together else None,
         }
     )
     return pd.concat([_answers(who, raw[column], question, file) for question, column in asked.items()])

@@ -117,3 +117,16 @@ def test_a_missing_year_is_named(files: dict[str, Path]) -> None:
     without = {name: path for name, path in files.items() if not name.startswith("2014")}
     with pytest.raises(CxLookupError, match=r"the file 2014_SFO_Customer_Survey\.csv is missing"):
         sfo_survey.read(without)
+
+
+def test_who_was_interviewed_together_is_kept_and_widens_the_interval(answers: pd.DataFrame) -> None:
+    asked = answers[answers["question"] == "nps"]
+    runs = asked.groupby("year")["flight"].nunique()
+    assert runs.to_dict() == {2017: 212, 2018: 205}  # counted in the files
+    assert answers[answers["year"].isin([2010, 2012])]["flight"].isna().all()
+    late = asked[asked["year"] == 2018]
+    alone, together = (
+        cx.voice.nps(late["score"], weights=late["weight"], clusters=clusters)
+        for clusters in (None, late["flight"].fillna(late["response_id"]))
+    )
+    assert together.high - together.low > 1.2 * (alone.high - alone.low)

@@ -20,14 +20,10 @@ import pandas as pd
 
 import cxlib as cx
 from cxlib.rates import Counts
-from cxlib.study import registry
 
 study = cx.open_study(STUDY)
 answers = study.fetch(study.table("surveys"))
-files, flight = registry.fetch(STUDY), {}
-for year in YEARS:  # which passengers were interviewed together
-    raw = pd.read_csv(files[f"{year}_SFO_Customer_Survey.csv"], usecols=["RESPNUM", "RUNID"], dtype=str)
-    flight |= dict(zip(f"{year}-" + raw["RESPNUM"], f"{year}-" + raw["RUNID"].fillna("alone " + raw["RESPNUM"]), strict=True))
+flight = answers["flight"].fillna(answers["response_id"])  # passengers of one flight are interviewed together
 
 # %% [markdown] tags=["summary"]
 # ## In short
@@ -37,7 +33,7 @@ before, after = ((f"{year}-01-01", f"{year + 1}-01-01") for year in YEARS)
 recent = answers[(answers["question"] == "nps") & answers["score"].notna()]
 net = 100.0 * ((recent["score"] >= 9).astype(int) - (recent["score"] <= 6))
 often = np.where(recent["weight"] < 0.8, "airlines asked too often", "the other airlines")
-recent = recent.assign(period=recent["year"], touchpoint=often, value=net, person=recent["response_id"].map(flight))
+recent = recent.assign(period=recent["year"], touchpoint=often, value=net, person=flight[recent.index])
 score = "net promoter score"
 weighted = cx.voice.split_frame(recent, who=None, weight="weight", measure=f"The {score}", unit="points")
 plain = cx.voice.split_frame(recent, who=None, measure=f"Without weights the {score}", unit="points")
@@ -104,7 +100,7 @@ Counts(means.nlargest(8, "moved").reset_index(), shares=())
 rows = []
 for year in YEARS:
     one = answers[(answers["question"] == "nps") & (answers["year"] == year)]
-    flights = one["response_id"].map(flight)
+    flights = flight[one.index]
     for how, weights, clusters in (
         ("as answered", None, None), ("weighted", one["weight"], None), ("weighted, by flight", one["weight"], flights)
     ):
