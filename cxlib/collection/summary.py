@@ -48,7 +48,7 @@ def summary(study: Study) -> Summary:
                 lowest = below.sort_values("estimate").iloc[0]
                 advice.append(f"read what customers say about {nice(lowest.iloc[0])}")
         if study.has("touchpoints") or study.has("orders"):
-            lines.append(str(responders(study).claim()))
+            lines.append(str(responders(study).claim().first))
     lines += volume  # how customers feel comes first, what was counted after it
     if advice:
         lines.append(f"Next: {'; '.join(advice)}.")
@@ -78,14 +78,17 @@ def heard(study: Study, question: str | None = None, read: str = "aspect") -> Su
     if question is None:
         return Summary(("Nobody answered a question that has a score: there is no voice to report.",))
     who = "loyalty_tier" if study.has("customers", "loyalty_tier") else None
+    lines: list[str] = []
+    with suppress(CxLookupError, CxValueError):  # nobody in contact is known
+        lines = [str(silent(study, question).claim())]
+    if not lines or lines[0] == TOO_FEW or "customers in contact" not in lines[0]:
+        lines = [str(scores(study, question, by=None).claim())]
+    lines = [f"{line.split('; ')[0].rstrip('.')}." for line in lines]
     tellers: list[Callable[[], Result]] = [
         lambda: split(study, question, who=who),
         lambda: prevalence(themes(comments(study), read=read)),
         lambda: unasked(study),
     ]
-    lines: list[str] = []
-    with suppress(CxLookupError, CxValueError):  # nobody in contact is known
-        lines.append(f"{silent(study, question).claim().split('; ')[0]}.")
     for tell in tellers:
         with suppress(CxLookupError, CxValueError):  # what this study has no tables or answers for
             lines.append(str(tell().claim().first))
@@ -94,4 +97,4 @@ def heard(study: Study, question: str | None = None, read: str = "aspect") -> Su
         lines += [
             f"Next: ask after {nice(name)}, few questions of few people." for name in blind["touchpoint"][:1]
         ]
-    return Summary(tuple(line for line in lines if line != TOO_FEW))
+    return Summary(tuple(line for line in lines if line != TOO_FEW) or (str(TOO_FEW),))

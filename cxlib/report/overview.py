@@ -50,10 +50,11 @@ def _behind(walk: Sequence[Page]) -> list[Page]:
 def _found(page: Page, walk: Sequence[Page]) -> list[Markup]:
     """What a page found; its last line leads to the deep dives behind it."""
     lines = [_quiet(line) for line in findings(page)]
-    for dive in _behind(walk):
-        if dive.chapter[:-1] == page.chapter and not dive.absent:
-            link = Markup('Behind it: <a href="{}">{}</a>').format(dive.file, dive.title)
-            lines = [*lines[:-1], Markup(" ").join([*lines[-1:], link])]
+    dives = [dive for dive in _behind(walk) if dive.chapter[:-1] == page.chapter and not dive.absent]
+    if dives:
+        links = [Markup('<a href="{}">{}</a>').format(dive.file, dive.title) for dive in dives]
+        behind = Markup("More: ") + Markup(" ").join(links)
+        lines = [*lines[:-1], Markup(" ").join([*lines[-1:], behind])]
     return lines
 
 

@@ -56,6 +56,8 @@ class ThemeEffects(Result):
         if len(lower):
             than = "than all others together" if self.single else "the others being equal"
             many = f"{len(lower)} of {len(table)} themes {'goes' if len(lower) == 1 else 'go'}"
+            if len(self.frame) == 1:
+                many, than = "The one theme goes", "than where it is not spoken of"
             text = f"{many} with a lower {self.of}, {than}: {spelled(lower.head(3), 'theme')}"
             text += ", the rest by less" if len(lower) > 3 else ""
         seemed = table[(table["q"] >= 0.05) & (table["alone_high"] < 0)]["theme"]

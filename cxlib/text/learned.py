@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,7 +16,7 @@ import pandas as pd
 from cxlib import stats
 from cxlib.errors import CxLookupError, CxValueError, did_you_mean
 from cxlib.masks import folded
-from cxlib.results import TOO_FEW, Claim, Result, nice, number, percent
+from cxlib.results import TOO_FEW, Claim, Result, minimum, nice, number, percent
 from cxlib.text.comments import Comments
 from cxlib.text.learning import auc, ends, learn, runs_on
 
@@ -49,7 +50,8 @@ class Sentiment(Result):
         table = self.visible()
         learnt = table.dropna(subset="estimate")
         if not len(learnt):
-            return TOO_FEW
+            few = "Too few comments have a score near either end of its scale to learn from."
+            return TOO_FEW if self.frame["person"].nunique() < minimum() else Claim(few)
         text = "Of a pleased and a displeased comment, the words tell which is which with probability "
         text += spelled(learnt, "language")
         if silent := table.loc[table["estimate"].isna(), "language"].tolist():
@@ -170,7 +172,8 @@ def themes(
 
     `read`: a column of the comments (`aspect`, which it is if nothing is said, finds `read_aspect` too) in
     which readers noted the themes of a sample, several separated by `;`, `none` where there was none, and
-    nothing where nobody read. Of several columns the combinations are the themes ("ease: negative").
+    nothing where nobody read. Of several columns the combinations are the themes ("ease: negative"): as many
+    notes in each go together in their order, else each with each.
     Without `words` the rule is learnt, in each language by itself, and a comment is judged by a model that saw
     neither its text nor its writer, whether it was read or not: so the errors found on a random sample of
     readings hold for the others. A language with too few readings cannot be judged (NaN).
@@ -215,18 +218,30 @@ def _noted(frame: pd.DataFrame, read: str | Sequence[str]) -> pd.DataFrame:
                 f"Columns read_...: {', '.join(known) or 'none'}. A codebook (`words`) needs none."
             )
         columns.append(frame[column].astype("object"))
-    notes = pd.concat(columns, axis=1).dropna().astype(str).agg(": ".join, axis=1)
+    notes = pd.concat(columns, axis=1).dropna().astype(str).agg(_together, axis=1)
     if notes.empty:
         raise CxValueError(
             f"Nobody has read a comment: `{read}` is empty. "
             "Have a random sample of 300 read, or give a codebook (`words`)."
         )
-    split = notes.str.split(";").explode().str.strip()
+    split = notes.explode()
     table = pd.crosstab(split.index, split).clip(upper=1).astype(float).reindex(frame.index)
     table = table.drop(columns=[NOTHING, ""], errors="ignore")
     if not len(table.columns):
         raise CxValueError(f"Of {len(notes):,} comments read, `{read}` notes no theme in any.")
     return table.set_axis([str(name) for name in table], axis=1)
+
+
+def _together(notes: pd.Series) -> list[str]:
+    """The themes of one comment, from one note a column: several notes in each go together in their order.
+
+    >>> _together(pd.Series(["ease; parcel", "negative"])), _together(pd.Series(["ease; parcel", "positive; negative"]))
+    (['ease: negative', 'parcel: negative'], ['ease: positive', 'parcel: negative'])
+    """
+    parts = [[part.strip() for part in note.split(";")] for note in notes]
+    alike = len({len(part) for part in parts}) == 1
+    both = list(zip(*parts, strict=True) if alike else product(*parts))
+    return [NOTHING if {NOTHING, ""} & set(one) else ": ".join(one) for one in both]
 
 
 def _book(words: Words | str) -> Words:

@@ -19,7 +19,7 @@ from scipy.stats import rankdata
 
 from cxlib.errors import CxValueError
 from cxlib.masks import UNSPACED, clean
-from cxlib.stats.intervals import Array, Interval, on_scale, t_quantile
+from cxlib.stats.intervals import Array, Interval, on_scale, t_quantile, wilson
 
 LONGEST = 5_000
 """Characters of a text that are learnt from and judged; the rest is left unread."""
@@ -148,7 +148,8 @@ def auc(score: ArrayLike, label: ArrayLike, clusters: ArrayLike | None = None) -
 
     `clusters`: who wrote each; texts of one person are not independent (Obuchowski 1997, Biometrics 53;
     without clusters it is DeLong, DeLong and Clarke-Pearson 1988). Logit scale, t with the persons of the
-    rarer label less one. Without both labels, NaN.
+    rarer label less one; where no text of the one lies below any of the other, Wilson's of these persons.
+    Without both labels, NaN.
 
     >>> round(float(auc([.1, .4, .35, .8], [0, 0, 1, 1]).estimate), 3)
     0.75
@@ -176,6 +177,8 @@ def auc(score: ArrayLike, label: ArrayLike, clusters: ArrayLike | None = None) -
         both = np.divide(several, several - 1) * (sums[0] @ sums[1]) / (ups * downs)
         se = np.sqrt(np.maximum(sum(own) + 2 * both, 0))
     t = t_quantile(0.95, np.asarray(min(persons) - 1.0))
+    if area in (0, 1):  # without a mistake nothing varies
+        return wilson(area * min(persons), min(persons))
     return on_scale(np.asarray(area), np.asarray(se), "logit", t)
 
 

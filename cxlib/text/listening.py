@@ -122,9 +122,9 @@ def _posts(surveys: ir.Table, *columns: str) -> ir.Table:
     """These rows with their person; CxLookupError for a column they lack."""
     for column in columns:
         if column not in surveys.columns:
+            has = [name for name in surveys.columns if not name.endswith("_")]  # without our own, as group_
             raise CxLookupError(
-                f"surveys has no column `{column}`.{did_you_mean(column, surveys.columns)} "
-                f"It has: {', '.join(surveys.columns)}."
+                f"surveys has no column `{column}`.{did_you_mean(column, has)} It has: {', '.join(has)}."
             )
     person = ibis.coalesce(surveys["customer_id"].cast("string"), surveys["response_id"].cast("string"))
     return surveys.mutate(person_=person)
@@ -261,7 +261,7 @@ def reasons(study: Study, column: str = "reason", by: str | None = None, weight:
         return Counts(frame, TOO_FEW)
     said = [
         f"{nice(one[column])} ({percent(one['estimate'])}, {percent(one['low'])} to {percent(one['high'])})"
-        for _, one in whole.head(3).iterrows()
+        for _, one in whole.sort_values("estimate", ascending=False, kind="stable").head(3).iterrows()
     ]
     text = f"Of {int(frame['n'].iloc[0]):,} with a {nice(column)}, most name {', '.join(said)}"
     if by and len(apart := shown[(shown["q"] < 0.05) & (shown["ratio"] > 1)]):

@@ -34,7 +34,7 @@ class Prevalence(Result):
 
     `frame`: theme, then the group where asked for ("(all)" first), estimate (corrected), low, high, n
     (comments), customers, naive (share that the rule counts), naive_low, naive_high, read (comments read
-    by people). Where nobody has read any, the estimate is the naive one: `corrected` is False.
+    by people), count (customers with the theme, as known best). Where nobody has read any, the estimate is the naive one: `corrected` is False.
     """
 
     SHARES = ("estimate", "naive")
@@ -87,20 +87,28 @@ def prevalence(themes: Themes, by: str | None = None) -> Prevalence:
         group = themes.frame[by].astype("object").fillna(UNKNOWN).astype(str).to_numpy(object)
     fold = stats.folds_of(themes.frame["person"])
     known = themes.read.notna().any(axis=None)
+    people = pd.DataFrame({"person": themes.frame["person"].to_numpy(), "group": group})
     frames = []
     for theme in themes.names:
         predicted, true = (f[theme].fillna(UNREAD).to_numpy(int) for f in (themes.predicted, themes.read))
         parts = [_shares(np.full(len(group), EVERYWHERE, dtype=object), predicted, true, fold, False)]
         if by is not None:
             parts.append(_shares(group, predicted, true, fold, by == "language"))
-        frames.append(pd.concat(parts).assign(theme=theme))
+        bears = np.where(true == UNREAD, predicted, true) == 1
+        named = pd.concat(parts).assign(theme=theme)
+        frames.append(named.assign(count=named["group"].map(_writers(people[bears])).fillna(0).astype(int)))
     table = pd.concat(frames, ignore_index=True)
-    people = pd.Series(themes.frame["person"].to_numpy()).groupby(group).nunique()
-    people[EVERYWHERE] = themes.frame["person"].nunique()
-    table["customers"] = table["group"].map(people).astype(int)
+    table["customers"] = table["group"].map(_writers(people)).astype(int)
     naive = ["naive", "naive_low", "naive_high"]
-    table = table[["theme", "group", "estimate", "low", "high", "n", "customers", *naive, "read"]]
+    table = table[["theme", "group", "estimate", "low", "high", "n", "customers", *naive, "read", "count"]]
     return Prevalence(table if by is not None else table.drop(columns="group"), bool(known))
+
+
+def _writers(people: pd.DataFrame) -> pd.Series:
+    """How many customers each group has, and all together."""
+    many = people.groupby("group")["person"].nunique()
+    many[EVERYWHERE] = people["person"].nunique()
+    return many
 
 
 def _shares(group: Names, predicted: Codes, true: Codes, fold: Codes, apart: bool) -> pd.DataFrame:

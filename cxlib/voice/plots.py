@@ -85,7 +85,7 @@ def response_dots(result: Responders) -> Shown:
 def silent_dots(result: Silent) -> Shown:
     """A score under each view of the silent: what the view allows as a bar, its 95 % interval as a line."""
     table = result.visible()
-    if not len(table):
+    if table.empty or len(table) < len(result.table()):
         return figures.nothing(result.measure)
     factor = 100 if result.unit == "share" else 1
     estimate, low, high, least, most = (

@@ -81,10 +81,16 @@ class Scorecard(Result):
                 f"The witnesses contradict each other in {len(split)} of {cells} cells, most on "
                 f"{nice(dimension)} in {stage}: {said} good."
             )
+        compared = table.duplicated(["dimension", "stage"]).any()
+        text = f"No two witnesses contradict each other in {cells} cells"
+        if not compared:
+            text = f"Each of {cells} cells has one witness only, so none can contradict another"
         asked = table[table["witness"] != BEHAVIOUR]  # a rule may ask too much of what people do
-        worst = table.loc[(asked if len(asked) else table)["high"].idxmin()]
+        if asked.empty:
+            return Claim(f"{text}: there is only what people do.")
+        worst = asked.loc[asked["high"].idxmin()]
         return Claim(
-            f"No two witnesses contradict each other in {cells} cells; the lowest is {nice(worst['dimension'])} in "
+            f"{text}; the lowest is {nice(worst['dimension'])} in "
             f"{worst['stage']} ({worst['witness']}): {percent(worst['estimate'])} good ({percent(worst['low'])} to "
             f"{percent(worst['high'])})."
         )

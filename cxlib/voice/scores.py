@@ -89,8 +89,12 @@ def freedom(sums: stats.Clustered) -> np.ndarray:
 
 
 def points(value: float) -> str:
-    """Score points as people read them: one decimal, a true minus left as `-`."""
-    return "-" if not np.isfinite(value) else f"{value:.1f}"
+    """Score points as people read them: one decimal, a true minus left as `-`, none before 0.0.
+
+    >>> points(31.04), points(-0.04)
+    ('31.0', '0.0')
+    """
+    return "-" if not np.isfinite(value) else f"{round(value, 1) + 0.0:.1f}"
 
 
 def said(value: float, unit: str) -> str:
@@ -215,7 +219,8 @@ class Scores(Result):
         table, key = self.visible(), self.frame.columns[0]
         if not len(table) or table[key].iloc[0] != EVERYWHERE:
             return TOO_FEW
-        groups_of = f"{key}s" if key == "touchpoint" else f"values of {key.replace('_', ' ')}"
+        plain = key in ("touchpoint", "stage", "channel", "language", "month", "year")
+        groups_of = f"{key}s" if plain else f"values of {key.replace('_', ' ')}"
         whole, groups = table.iloc[0], table.iloc[1:]
         whole_said, low, high = (said(whole[name], self.unit) for name in ("estimate", "low", "high"))
         text = f"{self.measure} is {whole_said} ({low} to {high}) on {whole['n']:,} answers"

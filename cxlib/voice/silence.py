@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from cxlib.errors import CxLookupError, CxValueError
+from cxlib.errors import CxLookupError
 from cxlib.results import TOO_FEW, Claim, Result, percent
 from cxlib.stats import Array
 from cxlib.study import Study
@@ -19,6 +19,7 @@ from cxlib.voice.weights import Raked, rake
 
 PLEASED = (1 / 3, 1 / 2, 2.0, 3.0)
 """How many times as likely the pleased may be to answer as the displeased, alike in all that is known."""
+COLUMNS = ["view", "estimate", "low", "high", "n", "customers", "least", "most", "pleased"]
 RARE = 5
 """Customers who answered below which a value is put together with others, so that weights stay bounded."""
 
@@ -31,6 +32,7 @@ class Silent(Result):
     customers (who answered), least and most (what the view allows, without sampling error), pleased (how
     many times as likely the pleased are taken to answer as the displeased; NaN where that is not the view).
     `answered`: the share of the `contacted` who did; `raked`: the weights; `measure`, `unit` as in `Scores`.
+    Where nobody in contact answered under a customer_id the frame is empty, and there are no weights.
     """
 
     frame: pd.DataFrame = field(repr=False)
@@ -38,7 +40,7 @@ class Silent(Result):
     unit: str
     answered: float
     contacted: int
-    raked: Raked = field(repr=False)
+    raked: Raked | None = field(repr=False)
 
     def table(self) -> pd.DataFrame:
         """One row a view."""
@@ -55,7 +57,10 @@ class Silent(Result):
 
     def claim(self) -> Claim:
         """The score as answered, weighted, under the views in between, and whatever the silent feel."""
-        if not len(self.visible()):
+        if self.frame.empty:
+            nobody = "None of the customers in contact answered under a customer_id"
+            return Claim(f"{nobody}; whom the answers speak for cannot be said.")
+        if len(self.visible()) < len(self.frame):
             return TOO_FEW
         views = self.frame.map(lambda value: said(value, self.unit) if isinstance(value, float) else value)
         first, weighted, last = views.iloc[0], views.iloc[2], views.iloc[-1]
@@ -103,8 +108,8 @@ def silent(
     - whatever the silent feel: all of them at the lowest answer, or at the highest (Manski 1990, American
       Economic Review 80).
 
-    Raises MissingTable without `surveys` or any contacts, CxValueError where there is nothing to weight by,
-    else as `scores`.
+    Where customers are alike in all that is known, everybody counts once. Raises MissingTable without
+    `surveys` or any contacts, CxLookupError where none of `among` answered, else as `scores`.
     """
     kind = asked_of(study, question)[1]
     first = scores(study, question, by=None).table().iloc[0]
@@ -120,14 +125,14 @@ def silent(
     if among is not None:
         people = people[people["customer_id"].isin({str(one) for one in among})]
     answers = _answers(study, question).merge(people, on="customer_id", validate="many_to_one")
+    if not len(answers) and among is None:
+        return Silent(pd.DataFrame(columns=COLUMNS), kind.name, kind.unit, 0.0, len(people), None)
     if not len(answers):
-        raise CxLookupError(f"None of the customers in contact answered `{question}` under a customer_id.")
+        raise CxLookupError(f"None of the customers in `among` answered `{question}` under a customer_id.")
     people, answers = _merged(people, answers)
     known = [name for name in people.columns[1:] if people[name].nunique() > 1]
     if not known:
-        raise CxValueError(
-            "All customers in contact are alike in what is known of them: nothing to weight by."
-        )
+        people, answers, known = people.assign(all="all"), answers.assign(all="all"), ["all"]
     once = (answers["weight"] / answers.groupby("customer_id")["weight"].transform("size")).to_numpy(float)
     alike = rake(answers.assign(all="all"), {"all": {"all": 1}}, once)
     raked = rake(answers, {name: _counted(people[name]) for name in known}, once, bounds)
@@ -156,8 +161,7 @@ def silent(
     low, least = (answered * float(end) + (1 - answered) * worst for end in (each.low, each.estimate))
     high, most = (answered * float(end) + (1 - answered) * best for end in (each.high, each.estimate))
     rows.append(("whatever the silent feel", np.nan, low, high, least, most, np.nan))
-    columns = ["view", "estimate", "low", "high", "least", "most", "pleased"]
-    frame = pd.DataFrame(rows, columns=columns)
+    frame = pd.DataFrame(rows, columns=[name for name in COLUMNS if name not in ("n", "customers")])
     others = len(frame) - 1
     frame.insert(4, "n", [int(first["n"]), *[len(x)] * others])
     frame.insert(5, "customers", [int(first["customers"]), *[customers] * others])

@@ -37,6 +37,8 @@ WHO, MET, RATED = PARTS = ("who answered", "touchpoints met", "how rated")
 CHANGE = "change"
 UNKNOWN = "(unknown)"
 UNITS = {"points": " points", "share": " percentage points", "scale": ""}
+COLUMNS = ["part", "detail", "estimate", "low", "high", "n", "customers", "q"]
+COLUMNS += [f"{what}_{when}" for what in ("share", "score") for when in ("before", "after")]
 Window = tuple[object, object]
 
 
@@ -81,11 +83,16 @@ class Split(Result):
     def claim(self) -> Claim:
         """Whether the score moved by more than chance, and which part, and which touchpoint, moved it most."""
         table = self.visible()
+        if self.frame.empty:
+            return Claim("All answers are of one time: there is no before and after to compare.")
         if not len(table) or table["part"].iloc[0] != CHANGE:
             return TOO_FEW
         change, all_parts = table.iloc[0], self.parts().sort_values("estimate", key=abs, ascending=False)
         size, unit = change["estimate"], UNITS[self.unit]
         ends = f"{unit} ({self._say(change['low'])} to {self._say(change['high'])})"
+        if np.isclose(change["low"], change["high"]):  # nothing varies that chance could be read off
+            alike = f"{self.measure} moved by {self._say(size)}{unit}, and all answers of a period are alike"
+            return Claim(f"{alike}: how much chance would do cannot be told.")
         if not (change["low"] > 0 or change["high"] < 0):
             text = f"{self.measure} did not move by more than chance would do: {self._say(size)}{ends}"
             clear = all_parts[all_parts["q"] < 0.05]
@@ -124,10 +131,8 @@ def answers(study: Study, needed_by: str, *questions: str) -> ir.Table:
     known = sorted(scales(study)["question"].unique())
     for name in questions:
         if name not in known:
-            asked = ", ".join(known)
-            raise CxLookupError(
-                f"Nobody answered `{name}`.{did_you_mean(name, known)} The surveys ask: {asked}."
-            )
+            asked = f"The surveys ask: {', '.join(known)}." if known else "No answer has a score."
+            raise CxLookupError(f"Nobody answered `{name}`.{did_you_mean(name, known)} {asked}")
     t = t.filter(t["score"].notnull() & (t["scale_max"] > t["scale_min"]) & t["question"].isin(questions))
     return t.mutate(
         person_=ibis.coalesce(t["customer_id"].cast("string"), t["response_id"].cast("string")),
@@ -147,7 +152,7 @@ def split(
     """The change of a question's score between two periods, split exactly into its parts, with intervals.
 
     `before`, `after`: (from, to), from included and to not; without them the two halves of the time over
-    which there are answers. `who`: a column of `customers` or `surveys` that groups those who answered, or a
+    which there are answers (if that is one day, of whose halves one has none, the table is empty). `who`: a column of `customers` or `surveys` that groups those who answered, or a
     frame of `person` and `group`; without it there are two parts. `touchpoint`: the column of `surveys` that
     says what was rated. The table's weights count where it has them.
 
@@ -179,6 +184,8 @@ def split(
         frame = frame.merge(groups.drop_duplicates("person"), on="person", how="left")
     ends = _periods(frame["ts"], before, after)
     within = [frame["ts"].ge(start) & frame["ts"].lt(stop) for start, stop in ends]
+    if before is None and not all(mine.any() for mine in within):
+        return Split(pd.DataFrame(columns=COLUMNS), pd.DataFrame(), kind.name, kind.unit)
     for (start, stop), mine in zip(ends, within, strict=True):
         if not mine.any():
             raise CxValueError(

@@ -118,6 +118,6 @@ def test_a_deep_dive_is_a_link_in_its_chapter_and_a_chapter_only_without_it():
     chapter = Page("01_data", "What do we know?", summary="<ul><li>Much.</li></ul>")
     dive = Page("01a_identity", "Who is who?", summary="<ul><li>Half of them.</li></ul>")
     both = overview.index([chapter, dive], About("tiny", "A tiny study"))
-    assert 'Behind it: <a href="01a_identity.html">Who is who?</a>' in both
+    assert 'More: <a href="01a_identity.html">Who is who?</a>' in both
     assert both.count('<article class="step') == 1
     assert overview.index([dive], About("tiny", "A tiny study")).count('<article class="step') == 1

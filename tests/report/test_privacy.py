@@ -15,7 +15,8 @@ from cxlib.__main__ import main
 from cxlib.world import simulate
 
 PHONE, MAIL = "+39 333 123 4567", "anna.rossi@example.com"
-TOLD = re.compile(r"example\.com|333 ?1(23|55)|@anna|%40", re.I)
+NAME = ("Zebediah", "Quillfeather")
+TOLD = re.compile(r"example\.com|333 ?1(23|55)|@anna|%40|zebediah|quillfeather|\u202e", re.I)
 
 
 def planted(folder: Path, base_seed: int) -> Path:
@@ -40,7 +41,10 @@ def planted(folder: Path, base_seed: int) -> Path:
         if "region" in frame:
             frame["region"] = frame["region"].where(frame["region"] != frame["region"].min(), f"near {MAIL}")
         if "comment" in frame:
-            frame["comment"] = frame["comment"] + f" Write to {MAIL} or @anna, or call {PHONE}."
+            more = f" Write to {MAIL} or @anna, call {PHONE}, ask for {' '.join(NAME)}. <script>alert(1)</script>\u202e"
+            frame["comment"] = frame["comment"] + more
+        if path.stem == "customers":
+            frame["first_name"], frame["last_name"] = NAME
         if path.stem == "touchpoints":
             frame["content"], frame["campaign"] = f"seen by {MAIL}", f"for {PHONE}"
             frame["source"] = f"mailbox of {MAIL}"
@@ -71,6 +75,7 @@ def test_no_page_and_no_download_tells_an_address_or_a_number_of_anybody(report:
     assert len(pages) > 5
     assert any("data:text/csv" in page.read_text("utf-8") for page in pages)
     for page in pages:
+        assert "<script>alert" not in page.read_text("utf-8")
         found = TOLD.search(text := texts(page))
         assert found is None, (page.name, text[max(found.start() - 200, 0) : found.end() + 80])
 

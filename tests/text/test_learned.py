@@ -166,6 +166,29 @@ def test_public_reviews_are_told_as_well_as_known_to_be_possible(mirror, name, l
 # --- sentiment ----------------------------------------------------------------------------------
 
 
+def test_words_that_never_err_have_an_interval_too():
+    found = auc([0.1] * 20 + [0.9] * 30, [0] * 20 + [1] * 30)
+    assert (found.estimate, found.high) == (1, 1)
+    assert found.low == pytest.approx(stats.wilson(20, 20).low)
+    assert auc([0.9, 0.1], [0, 1]).low == 0
+
+
+def test_several_notes_of_one_comment_go_with_its_mood():
+    said = Comments(pd.DataFrame({"comment": ["a"] * 4, "person": list("abcd"), "language": "en"}).assign(
+        aspect=["ease; parcel", "ease", "none", None], mood=["negative", "positive", "neutral", None]))  # fmt: skip
+    found = themes(said, read=["aspect", "mood"])
+    assert found.names == ["ease: negative", "ease: positive", "parcel: negative"]
+    assert found.read.sum(axis=1).tolist() == [2, 1, 0, 0]
+    assert found.read.iloc[3].isna().all()
+
+
+def test_comments_without_a_score_are_said_to_have_none():
+    surveys = pd.DataFrame({"response_id": [f"r{i}" for i in range(50)], "comment": "slow again"})
+    surveys = surveys.assign(ts=pd.Timestamp("2025-01-01"), question="nps", scale_min=0, scale_max=10)
+    claim = sentiment(comments(cx.open_study({"surveys": surveys.assign(score=np.nan)}))).claim()
+    assert claim == "Too few comments have a score near either end of its scale to learn from."
+
+
 def test_sentiment_of_the_demo_tells_what_was_planted(said):
     result = sentiment(said)
     assert result.table()["language"].tolist() == ["en", "it", "ro", "zh"]

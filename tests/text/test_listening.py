@@ -129,8 +129,9 @@ def test_a_stretch_that_is_no_part_of_a_day_nor_whole_days_is_refused(every: str
 
 
 def test_a_column_that_is_not_there_is_named_with_what_is() -> None:
-    with pytest.raises(CxLookupError, match=r"no column `resaon`.*`reason`"):
+    with pytest.raises(CxLookupError, match=r"no column `resaon`.*`reason`") as said:
         reasons(posts(np.full((1, 3), 2), reason="late"), "resaon")
+    assert "group_" not in str(said.value)
 
 
 # --- reasons -----------------------------------------------------------------------------------
@@ -179,6 +180,17 @@ def test_a_doubtful_label_counts_for_as_much_as_its_confidence() -> None:
     sure = study(pd.date_range("2026-01-01", periods=40), reason=["late"] * 20 + ["lost"] * 20, sure=[1.0] * 20 + [0.5] * 20)  # fmt: skip
     table = reasons(sure, weight="sure").table().set_index("reason")
     assert table.loc["late", "estimate"] == pytest.approx(2 / 3)
+
+
+def test_the_reasons_named_are_in_the_order_of_their_shares() -> None:
+    # given by fewer people, but more often
+    times, persons = [*range(40), *[0, 1, 2] * 5, *range(12)], [*range(40), *range(100, 110), *[110] * 5]
+    persons += [*range(200, 212)]
+    names = ["late"] * 40 + ["rude"] * 15 + ["lost"] * 12
+    when = pd.Timestamp("2026-01-01") + pd.to_timedelta(times, unit="D")
+    given = study(when, reason=names, customer_id=[f"c{one}" for one in persons])
+    claim = reasons(given).claim()
+    assert claim.index("late (") < claim.index("rude (") < claim.index("lost (")
 
 
 def test_a_column_that_is_empty_has_no_reasons() -> None:

@@ -122,6 +122,15 @@ def test_groups_that_share_their_error_rates_are_covered_and_counting_them_is_no
     assert bar.rejects(0.92, 0.97, "by touchpoint, as counted")
 
 
+def test_a_theme_of_a_few_customers_is_not_displayed():
+    notes = pd.DataFrame({"queue": [1.0] * 40 + [0.0] * 60, "my neighbour": [0.0] * 97 + [1.0] * 3})
+    frame = pd.DataFrame({"person": [f"c{i}" for i in range(100)], "shop": ["north", "south"] * 50})
+    result = prevalence(Themes(frame, notes, notes, notes), by="shop")
+    assert result.table().set_index(["theme", "group"])["count"].tolist() == [40, 20, 20, 3, 1, 2]
+    assert set(result.visible()["theme"]) == {"queue"}
+    assert "neighbour" not in result._repr_mimebundle_()["text/csv"]
+
+
 # --- on a study ---------------------------------------------------------------------------------
 
 
@@ -135,6 +144,7 @@ def test_the_demos_table_says_the_share_the_count_and_what_was_read(spoken):
     table = result.table()
     assert table.columns.tolist() == [
         "theme", "estimate", "low", "high", "n", "customers", "naive", "naive_low", "naive_high", "read",
+        "count",
     ]  # fmt: skip
     assert table["estimate"].sum() == pytest.approx(1, abs=0.01)  # every comment of the demo has one aspect
     assert (table["low"] < table["estimate"]).all()

@@ -91,3 +91,12 @@ def test_wrong_input_is_named():
         quotes(spoken(["a"]), "price")
     with pytest.raises(CxValueError, match="at least 1"):
         quotes(spoken(["a"]), "queue", n=0)
+
+
+def test_languages_take_turns_and_one_of_few_customers_comes_last():
+    said = spoken([f"the queue was number {i:02d}" for i in range(45)])
+    said.frame["language"] = ["en"] * 24 + ["ro"] * 12 + ["it"] * 9
+    found = quotes(said, "queue", n=4).table()
+    assert found["language"].tolist() == ["en", "ro", "en", "ro"]
+    assert quotes(said, "queue", n=40).table()["language"].iloc[-1] == "it"
+    assert quotes(said, "queue", language="it").table().empty

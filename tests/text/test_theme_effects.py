@@ -56,6 +56,13 @@ def test_a_theme_without_effect_is_not_blamed_for_its_company():
     assert left_in > binom.ppf(0.999, 100, 0.05)  # and too often where the rule's errors are left in
 
 
+def test_one_theme_alone_is_not_counted_as_one_of_one():
+    spoken = everything_read()
+    alone = spoken.read[[proofs_text.CAUSE]]
+    claim = effects(Themes(spoken.frame, alone, alone, alone)).claim()
+    assert claim.startswith("The one theme goes with a lower score, than where it is not spoken of: ")
+
+
 def test_the_effects_are_covered():
     assert not stats.coverage(proofs_text.effects_draw, 30).rejects(0.92, 0.97, "together")
 

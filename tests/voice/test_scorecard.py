@@ -159,6 +159,13 @@ def test_themes_may_name_the_dimension_and_the_mood_in_one(study):
     assert here[["dimension", "n", "estimate"]].to_numpy().tolist() == [["ease", 30, 0.5]]
 
 
+def test_one_witness_is_not_said_to_agree():
+    claim = scorecard(cx.open_study({"touchpoints": log(), "catalog": CATALOG})).claim()
+    assert claim.endswith(
+        "has one witness only, so none can contradict another: there is only what people do."
+    )
+
+
 def test_good_against_poor_is_a_contradiction_and_the_claim_names_it(study):
     said = pd.DataFrame({"person": [f"c{i}" for i in range(40)], "stage": "engagement", "good": 0})
     found = scorecard(study, said.assign(dimension="communication"))

@@ -8,7 +8,7 @@ import pytest
 from proofs_scores import silent_world
 
 import cxlib as cx
-from cxlib.errors import CxLookupError, CxValueError, MissingTable
+from cxlib.errors import CxLookupError, MissingTable
 from cxlib.results import TOO_FEW
 from cxlib.voice import plots, scores, silent
 from cxlib.world import simulate
@@ -142,14 +142,41 @@ def test_pictures_and_sentences_are_made_of_enough_customers_only(found, monkeyp
 def test_what_is_lacking_is_said(demo, mar):
     with pytest.raises(CxLookupError, match="Nobody answered `npss`"):
         silent(demo, "npss")
-    with pytest.raises(CxLookupError, match="None of the customers in contact"):
+    with pytest.raises(CxLookupError, match="None of the customers in `among`"):
         silent(mar[0], among=["nobody"])
     tables = {name: mar[0].fetch(mar[0].table(name)) for name in ("surveys", "touchpoints")}
     with pytest.raises(MissingTable, match="silent needs the table `touchpoints`"):
         silent(cx.open_study({"surveys": tables["surveys"].dropna(axis=1)}))
-    one = tables["touchpoints"].dropna(axis=1).drop_duplicates("customer_id").reset_index(drop=True)
-    with pytest.raises(CxValueError, match="nothing to weight by"):
-        silent(cx.open_study({"surveys": tables["surveys"].dropna(axis=1), "touchpoints": one}))
+
+
+def test_customers_who_are_alike_count_once_each(mar):
+    tables = {name: mar[0].fetch(mar[0].table(name)).dropna(axis=1) for name in ("surveys", "touchpoints")}
+    tables["touchpoints"] = tables["touchpoints"].drop_duplicates("customer_id").reset_index(drop=True)
+    found = silent(cx.open_study(tables)).table().set_index("view")["estimate"]
+    assert found["weighted to all in contact"] == pytest.approx(found["each customer once"])
+
+
+def test_a_few_known_customers_among_many_answers_are_not_spoken_of(mar):
+    tables = {name: mar[0].fetch(mar[0].table(name)).dropna(axis=1) for name in ("surveys", "touchpoints")}
+    surveys = tables["surveys"]
+    few = surveys["customer_id"].drop_duplicates().head(5)
+    tables["surveys"] = surveys.assign(
+        customer_id=surveys["customer_id"].where(surveys["customer_id"].isin(few))
+    )
+    found = silent(cx.open_study(tables))
+    assert len(found.visible()) == 1
+    assert found.claim() == TOO_FEW
+    assert "too few" in plots.silent_dots(found).alt
+
+
+def test_answers_of_nobody_known_are_said_to_be(mar):
+    tables = {name: mar[0].fetch(mar[0].table(name)).dropna(axis=1) for name in ("surveys", "touchpoints")}
+    tables["surveys"] = tables["surveys"].drop(columns="customer_id")
+    found = silent(cx.open_study(tables))
+    assert found.table().empty
+    assert "whom the answers speak for cannot be said" in found.claim()
+    assert "Nothing to show" in found._repr_mimebundle_()["text/html"]
+    assert plots.silent_dots(found).alt
 
 
 def test_weights_can_go_by_any_column_of_customers_and_by_none_that_is_not_there(mar):

@@ -14,6 +14,7 @@ import cxlib as cx
 from cxlib import stats
 from cxlib.errors import CxLookupError, CxValueError, MissingTable
 from cxlib.results import EVERYWHERE, TOO_FEW
+from cxlib.voice import plots
 from cxlib.voice.split import CHANGE, MET, RATED, WHO, das_gupta, split, split_frame
 
 # --- published --------------------------------------------------------------------------------
@@ -230,6 +231,26 @@ def test_one_touchpoint_and_no_groups_are_nothing_to_split_by(answers):
     fell = answers.assign(touchpoint="airport", value=answers["value"].where(answers["period"] == 0, -100.0))
     found = split(study(fell), "nps", *WINDOWS)
     assert found.claim().endswith("there is nothing to split it by.")
+
+
+def test_answers_of_one_time_have_no_before_and_after(answers):
+    found = split(study(answers.assign(period=0)))
+    assert found.table().empty
+    assert found.parts()["estimate"].sum() == 0
+    assert found.claim() == "All answers are of one time: there is no before and after to compare."
+    assert "Nothing to show" in found._repr_mimebundle_()["text/html"]
+    assert "Why the score moved" in plots.split_bars(found).alt
+
+
+def test_surveys_without_any_score_are_said_to_have_none(answers):
+    with pytest.raises(CxLookupError, match="No answer has a score"):
+        split(study(answers.assign(value=np.nan)))
+
+
+def test_where_all_answers_are_alike_chance_is_not_said_to_be_nought(answers):
+    claim = split(study(answers.assign(value=100.0)), "nps", *WINDOWS).claim()
+    assert "moved by 0.0 points, and all answers of a period are alike" in claim
+    assert "-0.0" not in claim
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,7 @@ known = known.map({True: "after the promised day", False: "in time"}, na_action=
 dated = themes.only(known.notna())
 dated.frame["parcel"] = known.dropna().to_numpy()
 by_parcel = cx.text.prevalence(dated, by="parcel")
-Counts(by_parcel.table().query("group != '(all)'")[["theme", "group", "estimate", "low", "high", "n", "customers"]])
+Counts(by_parcel.table().query("group != '(all)'")[["theme", "group", "estimate", "low", "high", "n", "customers", "count"]])
 
 # %% [markdown]
 # > **Read this:** the rows *late* and *fast* against *broken or poor*. The first two turn with the parcel, the last hardly does: the codebook reads something.
