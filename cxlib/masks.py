@@ -107,8 +107,9 @@ class Names:
 
     A name goes where its words follow one another, in any case, with or without accents; a single word
     of it (of three letters, or a whole name of two) where it stands alone with a capital, or in a script
-    without capitals. In Chinese and Japanese a name of two characters goes wherever it is found. An id
-    goes in any case. A name that is a word too (Rose, Will) hides that word at the start of a sentence.
+    without capitals; in lower case too once `common` says which of them are words that people use (a rose, you
+    will). In Chinese and Japanese a name of two characters goes wherever it is found. An id goes in any
+    case. A name that is a word too hides that word at the start of a sentence.
 
     >>> Names(["Anna Rossi", "王小明"], ids=["c0000012"]).masked("Ms ROSSI, anna rossi; 请王小明 call C0000012, rossi")
     'Ms [name], [name]; 请[name] call [customer], rossi'
@@ -126,8 +127,18 @@ class Names:
             least = 2 if len(words) == 1 else 3
             letters = (word for word in words if word.replace("'", "").isalpha() and word not in PARTICLES)
             self._single.update(word for word in letters if len(word) >= least)
+        self.common: frozenset[str] | None = None
         self._ids = {one.casefold() for one in ids if len(one) >= 5}
         self._lengths = sorted({len(run) for run in self._unspaced}, reverse=True)
+
+    def in_lower_case(self, text: str) -> set[str]:
+        """The words of names that a text writes in lower case: somebody's name, or a word like any other.
+
+        >>> Names(["Rose Will"]).in_lower_case("will you, Rose?")
+        {'will'}
+        """
+        words = (_folded(word) for word in _WORD.findall(text) if word[0].islower())
+        return {word for word in words if word in self._single}
 
     def masked(self, text: str) -> str:
         """The text with `[name]` and `[customer]` in the place of each."""
@@ -153,7 +164,12 @@ class Names:
             if tuple(_folded(word[0]) for word in words[place : place + len(name)]) == name:
                 return len(name)
         parts = (first, *re.split("['\u2019]", first))  # D'Angelo, l'Anna, Anna's
-        return int(any(_folded(part) in self._single for part in parts if not part[:1].islower()))
+        return int(any(self._hides(part) for part in parts))
+
+    def _hides(self, part: str) -> bool:
+        key = _folded(part)
+        known = self.common is not None and key not in self.common
+        return key in self._single and (known or not part[:1].islower())
 
     def _without(self, run: re.Match[str]) -> str:
         text, kept, place = run[0], [], 0

@@ -11,7 +11,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from cxlib.masks import Names, masked_comment
-from cxlib.results import EVERYWHERE, TOO_FEW, Claim, Result, minimum
+from cxlib.results import EVERYWHERE, MINIMUM, TOO_FEW, Claim, Result, minimum
 from cxlib.study import Study
 from cxlib.text.learning import normalised
 
@@ -106,8 +106,18 @@ def _comments(study: Study, surveys: ir.Table, given: list[str]) -> pd.DataFrame
     frame = frame.sort_values(["ts", "response_id", "silent_", "question"], kind="stable")
     frame = frame.drop_duplicates(["response_id", "comment"]).drop(columns="silent_")
     known = _known(study, given)
+    known.common = _common(known, frame)
     texts = {text: masked_comment(text, known) for text in frame["comment"].unique()}
     return frame.assign(comment=frame["comment"].map(texts)).reset_index(drop=True)
+
+
+def _common(known: Names, frame: pd.DataFrame) -> frozenset[str]:
+    """What is a name and a word: written in lower case by as many customers as a display must rest on."""
+    writers: dict[str, set[str]] = {}
+    for person, text in zip(frame["person"], frame["comment"], strict=True):
+        for word in known.in_lower_case(text):
+            writers.setdefault(word, set()).add(person)
+    return frozenset(word for word, people in writers.items() if len(people) >= MINIMUM)
 
 
 def _known(study: Study, given: list[str]) -> Names:

@@ -106,7 +106,7 @@ def test_the_names_the_study_knows_are_masked_wherever_they_are_kept():
         "店员王小明很好，小明谢谢",
         "Call 555-1234 or Moritz, I am c00002",
         "My Tablet is Gold, a Rose is a Rose",
-        "anna is not masked alone and small",
+        "anna is masked alone and small",
     ]
     found = said(texts, {"customers": customers, "identities": identities})
     assert found == [
@@ -115,8 +115,15 @@ def test_the_names_the_study_knows_are_masked_wherever_they_are_kept():
         "店员[name]很好，[name]谢谢",
         "Call [name] or [name], I am [customer]",
         "My Tablet is Gold, a Rose is a Rose",
-        "anna is not masked alone and small",
+        "[name] is masked alone and small",
     ]
+
+
+def test_a_name_in_lower_case_stays_where_ten_customers_use_it_as_a_word():
+    texts = [f"I will come again, visit {'x' * number}" for number in range(1, 11)]
+    assert said([*texts, "o'neill was rude"], names=["Will O'Neill"])[-1] == "[name] was rude"
+    assert said(texts, names=["Will O'Neill"]) == texts
+    assert said(texts[:9], names=["Will O'Neill"])[0].startswith("I [name] come again")
 
 
 def test_names_can_be_given():
