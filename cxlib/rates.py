@@ -119,6 +119,12 @@ def clustered(frame: pd.DataFrame, name: str) -> Clustered:
     )
 
 
+def answerer(surveys: ir.Table) -> ir.Value:
+    """Who gave each answer: the customer, else the response, as a person whom nobody else is."""
+    customer = surveys["customer_id"].cast("string").nullif("")
+    return ibis.coalesce(customer, surveys["response_id"].cast("string"))
+
+
 def grouped(study: Study, by: str | None, needed_by: str) -> ir.Table:
     """`surveys` with a column `group_`, the text of the group that each answer is in (see `scores`)."""
     surveys = study.table("surveys", needed_by=needed_by)

@@ -11,6 +11,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from cxlib.masks import Names, masked_comment
+from cxlib.rates import answerer
 from cxlib.results import EVERYWHERE, MINIMUM, TOO_FEW, Claim, Result, minimum
 from cxlib.study import Study
 from cxlib.text.learning import normalised
@@ -93,7 +94,7 @@ COLUMNS = ("response_id", "person", "ts", "touchpoint", "stage", "question", "sc
 
 def _comments(study: Study, surveys: ir.Table, given: list[str]) -> pd.DataFrame:
     told = surveys.filter(surveys["comment"].notnull())
-    person = ibis.coalesce(told["customer_id"].cast("string").nullif(""), told["response_id"].cast("string"))
+    person = answerer(told)
     span = (told["scale_max"] - told["scale_min"]).cast("float64")
     place = ibis.ifelse(span > 0, (told["score"] - told["scale_min"]) / span.nullif(0), ibis.null("float64"))
     told = told.mutate(person=person, place=place, language=told["language"].nullif(""))

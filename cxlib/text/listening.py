@@ -19,7 +19,7 @@ from scipy.sparse import coo_array
 
 from cxlib import stats
 from cxlib.errors import CxLookupError, CxValueError, did_you_mean
-from cxlib.rates import Counts, clustered, grouped, rate, sums
+from cxlib.rates import Counts, answerer, clustered, grouped, rate, sums
 from cxlib.results import EVERYWHERE, TOO_FEW, Claim, Result, minimum, nice, number, percent, visible
 from cxlib.stats import Array
 from cxlib.study import Study
@@ -126,7 +126,7 @@ def _posts(surveys: ir.Table, *columns: str) -> ir.Table:
             raise CxLookupError(
                 f"surveys has no column `{column}`.{did_you_mean(column, has)} It has: {', '.join(has)}."
             )
-    person = ibis.coalesce(surveys["customer_id"].cast("string"), surveys["response_id"].cast("string"))
+    person = answerer(surveys)
     return surveys.mutate(person_=person)
 
 

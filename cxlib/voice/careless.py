@@ -5,15 +5,13 @@ Evidence only, for somebody to check: nothing is left out or mended here.
 
 from __future__ import annotations
 
-import ibis
-import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 from scipy import optimize
 from scipy import stats as distributions
 
 from cxlib import stats
-from cxlib.rates import Counts, grouped
+from cxlib.rates import Counts, answerer, grouped
 from cxlib.results import EVERYWHERE, TOO_FEW, nice, percent, visible
 from cxlib.stats import Array
 from cxlib.study import Study
@@ -54,7 +52,7 @@ def careless(study: Study, question: str | None = None) -> Counts:
     kind = asked_of(study, question)[1] if question else None
     seconds = [name for name in SECONDS if name in surveys.columns][:1]
     columns = ["response_id", "question", "score", "scale_min", "scale_max", "comment", "weight", *seconds]
-    rows = study.fetch(surveys.select(*columns, person=_person(surveys)))
+    rows = study.fetch(surveys.select(*columns, person=answerer(surveys)))
     rows = rows.sort_values(["response_id", "question"], ignore_index=True)
     answers = rows[(rows["question"] == question) & rows["score"].notna()]
     person = rows.groupby("response_id")["person"].first()
@@ -95,10 +93,6 @@ def _say(frame: pd.DataFrame, question: str, unit: str) -> str:
         if len(frame)
         else "Nothing to judge by: no response has four items, a time or a comment."
     )
-
-
-def _person(surveys: ir.Table) -> ir.Value:
-    return ibis.coalesce(surveys["customer_id"].cast("string"), surveys["response_id"].cast("string"))
 
 
 def _score(answers: pd.DataFrame, kind: Measure | None) -> float:
@@ -218,7 +212,7 @@ def scale_mistakes(study: Study, by: str = "touchpoint") -> Counts:
     surveys = grouped(study, by, needed_by="scale_mistakes")
     chosen = surveys.filter(surveys["score"].notnull() & (surveys["scale_max"] > surveys["scale_min"]))
     columns = ("response_id", "question", "score", "scale_min", "scale_max", "group_")
-    rows = study.fetch(chosen.select(*columns, person=_person(chosen)))
+    rows = study.fetch(chosen.select(*columns, person=answerer(chosen)))
     rows["place"] = (rows["score"] - rows["scale_min"]) / (rows["scale_max"] - rows["scale_min"])
     response = rows.groupby("response_id")["place"]
     others = response.transform("size") - 1

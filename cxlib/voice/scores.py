@@ -18,7 +18,7 @@ from scipy import stats as distributions
 
 from cxlib import stats
 from cxlib.errors import CxLookupError, CxValueError, did_you_mean
-from cxlib.rates import clustered, grouped, sums
+from cxlib.rates import answerer, clustered, grouped, sums
 from cxlib.results import EVERYWHERE, TOO_FEW, Claim, Result, nice, number, percent, visible
 from cxlib.study import Study
 from cxlib.voice.scales import DETRACTOR, PROMOTER, Measure, measure, scales, top_boxes
@@ -282,7 +282,7 @@ def _scores(study: Study, surveys: ir.Table, question: str, kind: Measure, by: s
     key = by or "touchpoint"
     asked = surveys.filter(surveys["question"] == question)
     asked = asked.mutate(
-        person_=ibis.coalesce(asked["customer_id"].cast("string"), asked["response_id"].cast("string")),
+        person_=answerer(asked),
         weight_=ibis.coalesce(asked["weight"], ibis.literal(1.0)),
     )
     answered = asked.filter(asked["score"].notnull())

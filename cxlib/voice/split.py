@@ -27,6 +27,7 @@ from scipy import stats as distributions
 from cxlib import stats
 from cxlib.errors import CxLookupError, CxValueError, did_you_mean
 from cxlib.frames import column, numbers
+from cxlib.rates import answerer
 from cxlib.results import EVERYWHERE, TOO_FEW, Claim, Result, nice, number
 from cxlib.stats import Array
 from cxlib.study import Study
@@ -135,7 +136,7 @@ def answers(study: Study, needed_by: str, *questions: str) -> ir.Table:
             raise CxLookupError(f"Nobody answered `{name}`.{did_you_mean(name, known)} {asked}")
     t = t.filter(t["score"].notnull() & (t["scale_max"] > t["scale_min"]) & t["question"].isin(questions))
     return t.mutate(
-        person_=ibis.coalesce(t["customer_id"].cast("string"), t["response_id"].cast("string")),
+        person_=answerer(t),
         weight_=ibis.coalesce(t["weight"].cast("float64"), ibis.literal(1.0)),
         place_=((t["score"] - t["scale_min"]) / (t["scale_max"] - t["scale_min"])).cast("float64"),
     )

@@ -7,7 +7,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from cxlib.errors import CxLookupError
-from cxlib.rates import Spread, rate, sums
+from cxlib.rates import Spread, answerer, rate, sums
 from cxlib.results import TOO_FEW, minimum, percent, visible
 from cxlib.study import Study
 
@@ -64,7 +64,7 @@ def bands(low: int, high: int) -> list[tuple[int, int]]:
 def _stars(study: Study, surveys: ir.Table, question: str) -> pd.DataFrame:
     answered = surveys.filter((surveys["question"] == question) & surveys["score"].notnull())
     answered = answered.mutate(
-        person_=ibis.coalesce(answered["customer_id"], answered["response_id"]),
+        person_=answerer(answered),
         weight_=ibis.coalesce(answered["weight"], ibis.literal(1.0)),
         step_=(answered["score"] + 0.5).floor(),
     )
