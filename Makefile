@@ -54,7 +54,7 @@ COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 
 lock: $(READY)  ## resolve pyproject.toml anew into the lock files and environment.yml
 	@$(COMPILE) --only-binary :all: --extra test --output-file requirements.lock pyproject.toml > /dev/null
 	@printf 'pyspark==4.3.0\n' | $(COMPILE) --output-file requirements-spark.lock - > /dev/null
-	@printf 'pm4py\nretentioneering==5.2.4\nChannelAttribution==2.2.5\n' | $(COMPILE) --output-file benchmarks/requirements.lock - > /dev/null
+	@printf 'pm4py\nretentioneering==5.2.4\nChannelAttribution==2.2.5\nkmodes\n' | $(COMPILE) --output-file benchmarks/requirements.lock - > /dev/null
 	@$(PY) tests/environment.py
 
 clean:  ## remove what was built here

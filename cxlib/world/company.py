@@ -41,6 +41,7 @@ LANGUAGES = ("en", "ro", "it", "zh")
 REGIONS = ("Bucharest", "Transylvania", "Lombardy", "Lazio", "London")
 AGES = ("18-29", "30-44", "45-59", "60+")
 TIERS = ("basic", "silver", "gold")
+MOTIVES = ("price", "convenience", "certainty", "touch", "reassurance")
 STAGES = ("awareness", "engagement", "transaction", "retention")
 CHANNELS = ("search", "social", "email", "web", "app", "store", "call", "chat")
 DIMENSIONS = ("information", "ease", "self_service", "personalisation", "communication", "availability")
@@ -233,6 +234,7 @@ WORLDS = ("demo", "one_kind", "continuum", "broken")
 ACQUIRED = (30, 18, 4, 12, 10, 24, 1, 1)
 ACQUISITION_COST = (640.0, 920.0, 150.0, 310.0, 480.0, 780.0, 1450.0, 520.0)
 REFERRED, CONSENT = 0.06, 0.86  # shares of customers
+SAYS_MOTIVE = 0.3  # share of customers who say what they come for, whatever their kind
 # Areas of a region lie from far from a store (-1) to near one (1): the weight of an area, for a kind, is its
 # taste for the store to this power.
 STORE_NEAR = tuple(np.linspace(-1, 1, programme.AREAS_PER_REGION).tolist())
@@ -297,6 +299,7 @@ class Company:
     boosts: dict[str, Array]  # by experiment: (K, variants)
     areas: Array  # (K, areas of a region)
     traits: dict[str, tuple[tuple[str, ...], Array]]  # column of `customers`: values, (K, values)
+    motives: Array  # (kinds, motives)
     hours: Array  # (2, 17)
     breaks: programme.Breaks
 
@@ -331,6 +334,7 @@ def company(world: str, fair: bool = False) -> Company:
         "acquisition_channel": (CHANNELS, np.array([k.channels for k in kinds]) * ACQUIRED),
     }
     hours = np.array([HOUR_DIGITAL, HOUR_STAFFED], float)
+    motives = np.array([k.motives for k in kinds])
     breaks = programme.BROKEN if world == "broken" else programme.Breaks()
     breaks = breaks.fair() if fair else breaks
     boosts = {
@@ -358,6 +362,7 @@ def company(world: str, fair: bool = False) -> Company:
         boosts=boosts,
         areas=areas / areas.sum(-1, keepdims=True),
         traits={c: (v, p / p.sum(-1, keepdims=True)) for c, (v, p) in traits.items()},
+        motives=motives / motives.sum(-1, keepdims=True),
         hours=hours / hours.sum(-1, keepdims=True),
         breaks=breaks,
     )

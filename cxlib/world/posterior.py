@@ -44,6 +44,8 @@ def log_likelihood(clean: Mapping[str, pd.DataFrame], world: str = "demo", every
         if column != "loyalty_tier":
             total += np.log(p.T[who.traits[column]])
     total += np.log(firm.areas.T[who.area % programme.AREAS_PER_REGION])
+    said = _codes(pd.Index(c.MOTIVES), clean["customers"]["motive"])
+    total += np.append(np.log(firm.motives.T), np.zeros((1, len(firm.share))), axis=0)[said]
     total += _visits(firm, log, who, treated)
     for k in range(len(firm.share)):
         kind = np.full(len(codes), k)

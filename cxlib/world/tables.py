@@ -15,7 +15,7 @@ from cxlib.world import phrases, programme
 from cxlib.world.company import Ints
 from cxlib.world.draw import Log, Orders
 from cxlib.world.feedback import Answers
-from cxlib.world.people import People
+from cxlib.world.people import People, pick
 from cxlib.world.programme import DAY
 from cxlib.world.trials import Treated, lost_row_chance
 
@@ -75,7 +75,8 @@ def customers(firm: c.Company, who: People, log: Log, first: int, rng: np.random
         "consent": who.consent,
     }
     traits = {name: text(who.traits[name], values) for name, (values, _) in firm.traits.items()}
-    return pd.DataFrame(frame | traits | {"area": text(who.area, c.AREAS)})
+    asked = np.where(rng.random(n) < c.SAYS_MOTIVE, pick(rng, firm.motives[who.kind]), -1)
+    return pd.DataFrame(frame | traits | {"area": text(who.area, c.AREAS), "motive": text(asked, c.MOTIVES)})
 
 
 def exposures(who: People, treated: Treated, first: int, rng: np.random.Generator) -> pd.DataFrame:
