@@ -213,9 +213,12 @@ def _about(study: Study) -> tuple[About, set[str]]:
 
         has |= {"conversion"} if purchases(study) else set()
     if study.has("surveys"):
+        from cxlib.text import noted
         from cxlib.voice import asked
 
         has |= {"answers"} if asked(study) else set()
+        read = [name for name in study.given["surveys"] if name.startswith("read_")]
+        has -= {f"surveys.{name}" for name in read if not noted(study, name)}  # nothing to learn a theme from
     for table, columns in NAMING.items():
         for column in columns:
             if study.has(table, column):

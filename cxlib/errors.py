@@ -68,3 +68,17 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """
     close = difflib.get_close_matches(name, list(known), n=1)
     return f" Did you mean `{close[0]}`?" if close else ""
+
+
+def require(name: str, known: Iterable[str], otherwise: str, there: str = "There are") -> str:
+    """The name, if it is one of those known; else CxLookupError: what is wrong, what was meant, what there is.
+
+    >>> require("olits", ["demo", "olist"], "No study is called `olits`")
+    Traceback (most recent call last):
+    cxlib.errors.CxLookupError: No study is called `olits`. Did you mean `olist`? There are: demo, olist.
+    """
+    names = [str(one) for one in known]
+    if name not in names:
+        hint = did_you_mean(name, names)
+        raise CxLookupError(f"{otherwise}.{hint} {there}: {', '.join(names) or 'none'}.")
+    return name

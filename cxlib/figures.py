@@ -8,12 +8,14 @@ from __future__ import annotations
 import base64
 import functools
 import io
+import textwrap
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from cxlib.errors import CxValueError
 from cxlib.results import TOO_FEW, nice
@@ -136,13 +138,13 @@ def finish(fig: Any, alt: str) -> Shown:
     return Shown(buffer.getvalue(), alt)
 
 
-def nothing(title: str) -> Shown:
-    """What stands in a figure's place where it would rest on too few customers."""
+def nothing(title: str, why: str = TOO_FEW) -> Shown:
+    """What stands in a figure's place where there is none: it would rest on too few customers, or says `why`."""
     fig, ax = figure(height=1.0)
-    ax.text(0, 0.5, TOO_FEW, va="center", color=MUTED)
+    ax.text(0, 0.5, textwrap.fill(why, 100), va="center", color=MUTED)
     ax.set_axis_off()
     ax.set_title(title)
-    return finish(fig, f"{title}: too few customers for a figure.")
+    return finish(fig, f"{title}: {'too few customers for a figure.' if why == TOO_FEW else why}")
 
 
 def dots(
@@ -164,6 +166,38 @@ def dots(
     ax.set_yticks(rows, [label(name) for name in labels])
     ax.set_ylim(-0.7, len(labels) - 0.3)
     ax.grid(axis="y", visible=False)
+
+
+def dotted(
+    table: pd.DataFrame,
+    labels: Sequence[str],
+    unit: str,
+    title: str,
+    *,
+    factor: float = 1.0,
+    colour: Any = ACCENT,
+    against: float | None = None,
+    width: str = "text",
+    height: float = 0.9,
+    row: float = 0.28,
+) -> tuple[Any, Any]:
+    """A figure of a result's rows as dots with their intervals, in `factor` of the table's unit.
+
+    `row` is the height of each in inches, beside `height` for the rest. Returns figure and axes, to add to.
+    """
+    fig, ax = figure(width, height + row * len(table))
+    estimate, low, high = (factor * table[name].to_numpy(float) for name in ("estimate", "low", "high"))
+    dots(ax, labels, estimate, low, high, colour, against)
+    ax.set_xlabel(unit)
+    ax.set_title(title)
+    return fig, ax
+
+
+def beside(ax: Any, values: Any, label: str, **mark: Any) -> None:
+    """A second number of each row of `dots`, as a mark (a ring, if `mark` says no other)."""
+    rows = np.arange(len(values))[::-1]
+    ring = {} if "marker" in mark else {"facecolors": "none", "edgecolors": INK, "s": 34, "zorder": 4}
+    ax.scatter(values, rows, label=label, **{**ring, **mark})
 
 
 def intervals(

@@ -7,7 +7,7 @@ customers) bring any number of rows down to one a group.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 import ibis
@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 
 from cxlib import stats
-from cxlib.errors import CxLookupError, did_you_mean
-from cxlib.results import Claim, Result
+from cxlib.errors import require
+from cxlib.results import Claim, Framed
 from cxlib.stats import Clustered
 from cxlib.study import Study
 
@@ -25,20 +25,15 @@ PERSON = "person_"  # the names of our own columns end in _, so that no study's 
 
 
 @dataclass(frozen=True, eq=False)
-class Counts(Result):
+class Counts(Framed):
     """A table of things counted in full, or of rates with their interval.
 
     `frame`: keys, estimate, low, high, n, then further columns; `said`: its sentence; `shares`: the
     columns that are shares.
     """
 
-    frame: pd.DataFrame = field(repr=False)
     said: str = ""
     shares: tuple[str, ...] = ("estimate",)
-
-    def table(self) -> pd.DataFrame:
-        """The whole table."""
-        return self.frame
 
     def claim(self) -> Claim:
         """The sentence."""
@@ -141,10 +136,8 @@ def grouped(study: Study, by: str | None, needed_by: str) -> ir.Table:
         )
         return joined.mutate(group_=ibis.coalesce(joined["group_"], joined["of_"])).drop("touchpoint_", "of_")
     if by not in surveys.columns:
-        known = sorted({*surveys.columns, "month", *(["channel"] if study.has("catalog", "channel") else [])})
-        raise CxLookupError(
-            f"surveys has no column `{by}`.{did_you_mean(by, known)} Answers go by: {', '.join(known)}."
-        )
+        known = {*surveys.columns, "month", *(["channel"] if study.has("catalog", "channel") else [])}
+        require(by, sorted(known), f"surveys has no column `{by}`", "Answers go by")
     return surveys.mutate(group_=own)
 
 
@@ -160,7 +153,7 @@ def rate(keys: dict[str, object], found: pd.DataFrame, name: str, n: int | None 
     p = share.ratio
     size = share.effective(p * (1 - p))
     interval = stats.wilson(p * size, size, df=share.df)
-    ends = {"estimate": float(p[0]), "low": float(interval.low[0]), "high": float(interval.high[0])}
+    ends = {name: float(values[0]) for name, values in interval.columns().items()}
     return {**keys, **ends, "n": count, "customers": int(found["customers"].iloc[0])}
 
 

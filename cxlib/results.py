@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -101,6 +101,35 @@ class Result:
 
     def _repr_mimebundle_(self, **kwargs: object) -> dict[str, str]:
         return bundle(self.shown(), self.ROWS, self.in_percent, self.WHOLE)
+
+
+@dataclass(frozen=True, eq=False)
+class Framed(Result):
+    """A result whose table is its `frame`, as its class says; nothing is said of what may not be shown.
+
+    A subclass's `told` makes its sentence of the rows that may be shown; it is not asked where there are none,
+    nor where the row of all groups together, which comes first, is hidden.
+    """
+
+    frame: pd.DataFrame = field(repr=False)
+
+    def table(self) -> pd.DataFrame:
+        """The frame, whole."""
+        return self.frame
+
+    def told(self, shown: pd.DataFrame) -> str:
+        """The sentence, from the rows that may be shown."""
+        raise NotImplementedError
+
+    def claim(self) -> Claim:
+        """The sentence that the rows which may be shown support, or that they are too few."""
+        return TOO_FEW if self.too_few() else Claim(self.told(self.visible()))
+
+    def too_few(self) -> bool:
+        """Whether no row may be shown, or not that of all groups together."""
+        shown = self.visible()
+        whole = len(self.frame) and self.frame.iat[0, 0] == EVERYWHERE
+        return shown.empty or bool(whole and shown.iat[0, 0] != EVERYWHERE)
 
 
 @dataclass(frozen=True)

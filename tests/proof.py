@@ -31,6 +31,7 @@ import pandas as pd
 
 import cxlib as cx
 from cxlib import stats
+from tests import harness
 
 ROOT = Path(__file__).resolve().parents[1]
 STORE = ROOT / ".proof"
@@ -61,7 +62,7 @@ class Proof:
     def store(self) -> Path:
         """The folder of this proof's worlds, for the code as it is."""
         digest = hashlib.blake2b(digest_size=6)
-        for function in (self.draw, walk_draw, _against, _frame, told):
+        for function in (self.draw, walk_draw, _against, _frame, told, fitted, _difference, _plain):
             digest.update(_meaning(inspect.getsource(function)))
         for part in self.code:
             path = ROOT / part
@@ -147,21 +148,84 @@ def voice_draw(seed: int) -> pd.DataFrame:
 TOLD = ((3, 0.855), (12, 0.635), (6, 0.65))
 
 
-def told(rng: np.random.Generator, persons: int, answers: int, yes: float) -> tuple[np.ndarray, pd.DataFrame]:
-    """The true kind (0 or 1) of each person and memberships from the answers, by Bayes' rule."""
+def told(
+    rng: np.random.Generator, persons: int, answers: int, yes: float
+) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
+    """The true kind (0 or 1) of each person, how often they said yes, and memberships from that, by Bayes' rule."""
     kind = (rng.random(persons) < 0.3).astype(int)
     said = rng.binomial(answers, np.where(kind, yes, 1 - yes))
     odds = 0.3 / 0.7 * (yes / (1 - yes)) ** (2.0 * said - answers)
-    first = 1 / (1 + odds)
-    return kind, pd.DataFrame({"person": np.arange(persons), "first": first, "second": 1 - first})
+    return kind, said, _two(odds / (1 + odds))
+
+
+def _two(second: np.ndarray) -> pd.DataFrame:
+    return pd.DataFrame({"person": np.arange(len(second)), "first": 1 - second, "second": second})
+
+
+def fitted(said: np.ndarray, answers: Any, yes: float, known: bool = False) -> pd.DataFrame:
+    """Memberships from a mixture of two binomials, fitted by EM from the truth; `known`: its size alone."""
+    size, chance = 0.3, np.array([1 - yes, yes])
+    for _ in range(100):
+        odds = size / (1 - size) * (chance[1] / chance[0]) ** said
+        odds *= ((1 - chance[1]) / (1 - chance[0])) ** (answers - said)
+        second = odds / (1 + odds)
+        size = second.mean()
+        if not known:
+            weights = np.array([1 - second, second])
+            chance = (weights @ said + 0.1) / (weights @ (answers + np.zeros(len(said))) + 0.2)
+    return _two(second)
+
+
+def _difference(given: pd.DataFrame, values: pd.DataFrame, outcome: str, **more: Any) -> pd.DataFrame:
+    """The second kind less the first, corrected; as one row for `pd.concat`."""
+    table = stats.correct(values[["person", outcome, *more.values()]], given, against="first", **more).table()
+    return table[["estimate", "low", "high"]]
+
+
+def _plain(given: pd.DataFrame, outcome: pd.Series) -> pd.DataFrame:
+    """The same of those assigned, with the interval that is usual for two groups."""
+    mean, square = (outcome.groupby(given["second"] > 0.5).agg(what) for what in ("mean", "sem"))
+    gap, reach = mean[True] - mean[False], 1.96 * float(np.sqrt((square**2).sum()))
+    return pd.DataFrame({"estimate": [gap], "low": gap - reach, "high": gap + reach})
+
+
+def strata_draw(seed: int) -> pd.DataFrame:
+    """800 persons of two kinds; the more active answer more often, so are told apart better, and spend more.
+
+    Once the kinds are equally active, once the second is more active by .5 on the log scale; the memberships
+    know nothing of that, as those of `personas` do not.
+    """
+    rng = np.random.default_rng(seed)
+    parts = []
+    for more in (0.0, 0.5):
+        for yes in (0.75, 0.65, 0.61):
+            kind = (rng.random(800) < 0.3).astype(int)
+            activity = rng.gamma(2.5, 0.4, 800) * np.exp(more * kind)
+            answers = 1 + rng.poisson(12 * activity)
+            said = rng.binomial(answers, np.where(kind, yes, 1 - yes))
+            spent = 0.5 * kind + np.log(activity) + rng.normal(0, 1, 800)
+            values = pd.DataFrame({"person": np.arange(800), "spent": spent, "answers": answers})
+            given, learnt = (fitted(said, answers, yes, known) for known in (True, False))
+            found = {
+                "strata": _difference(given, values, "spent", strata="answers"),
+                "strata, fitted": _difference(learnt, values, "spent", strata="answers"),
+                "no strata": _difference(given, values.drop(columns="answers"), "spent"),
+                "uncorrected": _plain(given, values["spent"]),
+            }
+            cell = f"{yes}, {'second kind more active' if more else 'equally active'}"
+            parts += [
+                one.assign(result=name, cell=cell, truth=0.5 + more, expected=240.0)
+                for name, one in found.items()
+            ]
+    return pd.concat(parts)
 
 
 def correction_draw(seed: int) -> pd.DataFrame:
-    """800 persons of two kinds, told apart ever worse: means, ratios and effects by kind, corrected or not."""
+    """800 persons of two kinds, told apart ever worse: means, ratios, effects and differences, corrected or not."""
     rng = np.random.default_rng(seed)
     parts = []
     for answers, yes in TOLD:
-        kind, given = told(rng, 800, answers, yes)
+        kind, said, given = told(rng, 800, answers, yes)
         treated = rng.random(800) < 0.5
         orders = rng.poisson(1.0 + kind)
         values = pd.DataFrame(
@@ -182,6 +246,13 @@ def correction_draw(seed: int) -> pd.DataFrame:
         naive = stats.Interval(plain[0], plain[0] - 1.96 * plain[1], plain[0] + 1.96 * plain[1], plain[1])
         more = {"expected": np.array([560.0, 240.0])}
         cells = [f"{answers} answers > {name}" for name in ("first", "second")]
+        learnt = fitted(said, answers, yes)
+        for result, row in (
+            ("differences", _difference(given, values, "spent")),
+            ("differences, fitted", _difference(learnt, values, "spent")),
+            ("differences, uncorrected", _plain(given, values["spent"])),
+        ):
+            parts.append(row.assign(result=result, cell=f"{answers} answers", truth=1.5, expected=240.0))
         for result, one, truth in (
             ("means", _interval(mean), [0.0, 1.5]),
             ("ratios", _interval(ratio), [12.0, 20.0]),
@@ -355,12 +426,24 @@ PROOFS: tuple[Proof, ...] = (
     Proof(
         "correction",
         "The hall",
-        "Means, ratios and effects of 800 customers of two kinds, with 6, 15 and 19 in 100 assigned to the "
-        "wrong one, corrected for that; uncorrected: the means of those assigned.",
+        "Means, ratios, effects and differences of 800 customers of two kinds, with 6, 14 and 19 in 100 assigned "
+        "to the wrong one, corrected for that; uncorrected: those assigned; fitted: the memberships are those of "
+        "a mixture fitted to these customers, which the interval does not know.",
         correction_draw,
-        {"means": CLOSED, "ratios": CLOSED, "effects": CLOSED},
+        {"means": CLOSED, "ratios": CLOSED, "effects": CLOSED, "differences": CLOSED},
         ("cxlib/stats",),
         few=100,
+        chunk=100,
+    ),
+    Proof(
+        "strata",
+        "The hall",
+        "Differences between two kinds among 800 customers of whom the more active are told apart better and "
+        "spend more: corrected within strata of activity, without strata, and uncorrected.",
+        strata_draw,
+        {"strata": CLOSED},
+        ("cxlib/stats",),
+        few=40,
         chunk=100,
     ),
     Proof(
@@ -412,7 +495,7 @@ PROOFS: tuple[Proof, ...] = (
         "nothing to do with the outcome, and the most active are assigned best.",
         persona_draw,
         {},
-        (*LATER, "cxlib/personas"),
+        (*LATER, "cxlib/customers", "cxlib/personas"),
         worlds=50,
         few=2,
         chunk=5,
@@ -420,7 +503,7 @@ PROOFS: tuple[Proof, ...] = (
     *(
         proof
         for path in sorted((ROOT / "tests").glob("*/proofs_*.py"))
-        for proof in _claimed("The voice", path)
+        for proof in _claimed("Personas" if path.parent.name == "personas" else "The voice", path)
     ),
 )
 
@@ -441,11 +524,11 @@ def base() -> int:
 def _fill(name: str, store: Path, start: int, stop: int) -> float:
     """Worlds start to stop - 1 into the store, in a process of its own; CPU seconds spent."""
     began, one = time.process_time(), proof(name)
-    stats.coverage(one.draw, stop - start, base() + start, store=store, chunk=one.chunk)
+    harness.coverage(one.draw, stop - start, base() + start, store=store, chunk=one.chunk)
     return time.process_time() - began
 
 
-def run(one: Proof, worlds: int, seconds: float, jobs: int, say: Callable[[str], object]) -> stats.Coverage:
+def run(one: Proof, worlds: int, seconds: float, jobs: int, say: Callable[[str], object]) -> harness.Coverage:
     """Draw what the store lacks, on `jobs` processes, within `seconds` of CPU; then count."""
     first, store, spent = base(), one.store(), 0.0
     chunks = [(start, min(start + one.chunk, worlds)) for start in range(0, worlds, one.chunk)]
@@ -465,10 +548,10 @@ def run(one: Proof, worlds: int, seconds: float, jobs: int, say: Callable[[str],
             done = one.chunk * sum(kept(chunk) for chunk in chunks)
             say(f"\r{one.name}: {min(done, worlds):,} of {worlds:,} worlds, {spent / 60:.1f} CPU minutes ")
     say("\n")
-    return stats.coverage(one.draw, worlds, first, store=store, chunk=one.chunk, seconds=0.0)
+    return harness.coverage(one.draw, worlds, first, store=store, chunk=one.chunk, seconds=0.0)
 
 
-def verdicts(one: Proof, bar: stats.Coverage) -> pd.DataFrame:
+def verdicts(one: Proof, bar: harness.Coverage) -> pd.DataFrame:
     """One row a result: what was promised, what was found, and whether that will do."""
     table = bar.table().copy()
     bands = [one.bands.get(name) for name in table["result"]]
@@ -515,7 +598,7 @@ shares from 0 to 1, net promoter scores in points.</p>
 """
 
 
-def page(found: list[tuple[Proof, stats.Coverage]]) -> str:
+def page(found: list[tuple[Proof, harness.Coverage]]) -> str:
     """A self-contained page of every proof run."""
     body, chapter = [_INTRODUCTION], ""
     for one, bar in found:
@@ -536,7 +619,7 @@ def page(found: list[tuple[Proof, stats.Coverage]]) -> str:
     )
 
 
-def _section(one: Proof, bar: stats.Coverage) -> str:
+def _section(one: Proof, bar: harness.Coverage) -> str:
     heads = ["result", "coverage", "its own range", "band", "verdict"]
     heads += ["cells", "worst cell", "mean width", "mean bias"]
     rows = []

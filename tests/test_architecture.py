@@ -14,8 +14,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "cxlib"
-ROOMS = {"collection", "voice", "text", "personas", "journeys", "experiments", "revenue"}
+ROOMS = {"collection", "voice", "text", "customers", "personas", "journeys", "experiments", "revenue"}
 CHAPTER_ONE = "collection"  # of three rooms: its face and summaries speak of `voice` and `text`
+CHAPTER_TWO = "personas"  # of two rooms: kinds are learnt from the features of `customers`
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -70,6 +71,8 @@ def test_a_room_does_not_import_another_room_nor_readers_nor_reports_nor_the_wor
         fine = (
             {"voice", "text"}
             if file in (f"{CHAPTER_ONE}/__init__.py", f"{CHAPTER_ONE}/summary.py")
+            else {"customers"}
+            if room == CHAPTER_TWO
             else set()
         )
         assert not (known - fine) & (ROOMS | {"readers", "report", "world"}), file
@@ -167,7 +170,7 @@ def test_each_part_and_the_world_that_measures_them_stay_small() -> None:
         sizes[name] = sizes.get(name, 0) + lines_of_code(path)
     world = sizes.pop("world")
     assert {name: size for name, size in sizes.items() if size > 2_100} == {}
-    assert sum(sizes.values()) < 19_700
+    assert sum(sizes.values()) < 21_000
     assert world < 2_200
 
 

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from scipy import stats as distributions
 
-from cxlib import stats
 from cxlib.errors import CxValueError
 from cxlib.stats.bootstrap import bootstrap_t
+from tests import harness
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def spent(base_seed: int) -> np.ndarray:
     return np.random.default_rng(base_seed).lognormal(3, 1, 400)
 
 
-def covered(log_sd: float, n: int, worlds: int, base: int) -> stats.Coverage:
+def covered(log_sd: float, n: int, worlds: int, base: int) -> harness.Coverage:
     """Log-normal amounts, whose mean is exp(log_sd**2 / 2)."""
 
     def draw(seed: int) -> pd.DataFrame:
@@ -29,7 +29,7 @@ def covered(log_sd: float, n: int, worlds: int, base: int) -> stats.Coverage:
             rows, columns=["result", "cell", "estimate", "low", "high", "truth", "expected"], dtype=object
         )
 
-    return stats.coverage(draw, worlds, base)
+    return harness.coverage(draw, worlds, base)
 
 
 @pytest.mark.slow

@@ -67,7 +67,10 @@ def test_cases_are_listed_and_an_unknown_one_is_answered_with_those_there_are(
     assert main(["case"]) == 0
     assert "airport_voice_of_customer    What do" in capsys.readouterr().out
     assert main(["case", "airport"]) == 1
-    assert "there are: airport_voice_of_customer, reviews_in_four_languages" in capsys.readouterr().err
+    assert (
+        "there are: airport_voice_of_customer, marketplace_personas, reviews_in_four_languages"
+        in capsys.readouterr().err
+    )
 
 
 def test_without_its_data_a_case_says_how_to_get_them(

@@ -157,3 +157,8 @@ def test_text_colours_can_be_read_on_white(colour: str) -> None:
 
 def test_the_colours_are_all_different() -> None:
     assert len(set(figures.COLOURS)) == len(figures.COLOURS) == 8
+
+
+def test_what_stands_for_a_figure_says_why_there_is_none() -> None:
+    assert figures.nothing("Faults").alt == "Faults: too few customers for a figure."
+    assert figures.nothing("Faults", "No event is at fault.").alt == "Faults: No event is at fault."

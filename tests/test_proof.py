@@ -5,13 +5,13 @@ from __future__ import annotations
 import proof
 import pytest
 
-from cxlib import stats
+from tests import harness
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("one", proof.PROOFS, ids=lambda one: one.name)
 def test_no_band_is_ruled_out_on_a_few_worlds(one):
-    bar = stats.coverage(one.draw, one.few, proof.base())
+    bar = harness.coverage(one.draw, one.few, proof.base())
     assert set(one.bands) <= set(bar.table()["result"])
     table = proof.verdicts(one, bar)
     assert not (table["verdict"] == "rejected").any(), table.to_string()
@@ -19,7 +19,7 @@ def test_no_band_is_ruled_out_on_a_few_worlds(one):
 
 def test_the_page_says_what_was_found_and_loads_nothing():
     one = proof.proof("folds")
-    bar = stats.coverage(one.draw, 5, proof.base())
+    bar = harness.coverage(one.draw, 5, proof.base())
     page = proof.page([(one, bar)])
     assert "5 worlds" in page
     assert "92-97 %" in page

@@ -229,3 +229,26 @@ def test_any_number_can_be_said(value: float) -> None:
 def test_names_are_said_without_underscores() -> None:
     assert nice("web_product_page") == "web product page"
     assert nice(3) == "3"
+
+
+class Told(results.Framed):
+    """Says its first key."""
+
+    def told(self, shown: pd.DataFrame) -> str:
+        return str(shown.iloc[0, 0])
+
+
+@pytest.mark.parametrize(
+    ("keys", "sizes", "says"),
+    [
+        ([], [], results.TOO_FEW),
+        (["a", "b"], [3, 4], results.TOO_FEW),
+        (["a", "b"], [3, 40], "b"),
+        (["(all)", "b"], [43, 40], "(all)"),
+        (["(all)", "b"], [9, 40], results.TOO_FEW),
+    ],
+)
+def test_nothing_is_said_of_rows_that_may_not_be_shown_nor_of_groups_whose_whole_is_hidden(
+    keys: list[str], sizes: list[int], says: str
+) -> None:
+    assert Told(pd.DataFrame({"key": keys, "n": sizes})).claim() == says

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binom
+from scipy.stats import binom, ttest_ind
+from stepmix.stepmix import StepMix
 
 import cxlib as cx
 from cxlib import stats
@@ -149,6 +150,122 @@ def test_a_difference_of_one_shrinks_by_assigning_and_more_by_weighting_and_is_r
     assert table["estimate"].to_numpy() == pytest.approx([0, 1], abs=2e-3)
 
 
+def test_corrected_means_are_those_of_stepmix(base_seed):
+    """StepMix 3.0.0 (Morin et al. 2025, J. Statistical Software 113): three steps, BCH, modal assignment."""
+    rng = np.random.default_rng(base_seed)
+    kind = rng.random(500) < 0.4
+    answers = (rng.random((500, 5)) < np.where(kind, 0.75, 0.25)[:, None]).astype(int)
+    y = np.column_stack([3.0 * kind, -1.0 * kind]) + rng.normal(0, 1, (500, 2))
+    quiet = {"verbose": 0, "progress_bar": 0, "random_state": 0}
+    theirs = StepMix(n_steps=3, correction="BCH", measurement="bernoulli", **quiet).fit(answers, y)
+    frame = memberships(theirs.predict_proba(answers))
+    found = stats.correct(outcome(frame, a=y[:, 0], b=y[:, 1]), frame).table()
+    expected = theirs.get_parameters()["structural"]["means"]
+    assert found["estimate"].to_numpy() == pytest.approx(expected.T.ravel(), abs=1e-9)
+
+
+# --- differences -----------------------------------------------------------------------------------
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10_000), st.integers(2, 4))
+def test_differences_are_those_of_the_corrected_means(seed, kinds):
+    rng, frame = some(seed, 200, kinds)
+    values = outcome(frame, y=rng.normal(3, 1, 200), z=rng.random(200) + 1)
+    mean = stats.correct(values[["person", "y"]], frame).table().set_index("persona")
+    than = stats.correct(values[["person", "y"]], frame, against="kind 0").table().set_index("persona")
+    for column in ("estimate", "uncorrected"):
+        gap = (mean[column] - mean.loc["kind 0", column]).drop("kind 0")
+        pd.testing.assert_series_equal(than[column], gap, check_names=False)
+    # From all: weighted by the personas' sizes they cancel, as the whole is the plain mean of everybody.
+    than = stats.correct(values, frame, per="z", against="all").table()
+    size = values["z"] @ stats.bch(frame).drop(columns="person")
+    assert size.to_numpy() @ than["estimate"] == pytest.approx(0, abs=1e-9)
+
+
+def test_a_difference_of_two_sure_groups_has_welchs_interval(base_seed):
+    rng = np.random.default_rng(base_seed)
+    kind = rng.integers(0, 2, 4000)
+    frame = memberships(np.eye(2)[kind])
+    values = outcome(frame, y=rng.normal(0, 1, 4000) * (1 + kind) + kind)
+    row = stats.correct(values, frame, against="kind 0").table().iloc[0]
+    one, two = (values["y"][kind == i] for i in (1, 0))
+    ends = ttest_ind(one, two, equal_var=False).confidence_interval()
+    assert row["estimate"] == pytest.approx(one.mean() - two.mean())
+    assert (row["low"], row["high"]) == pytest.approx(tuple(ends), abs=0.3 * (ends.high - ends.low))
+    assert row["q"] < 1e-6
+
+
+def test_what_differs_by_chance_is_seldom_called_different(base_seed):
+    called = 0
+    for seed in range(40):
+        rng, frame = some(100 * base_seed + seed)
+        found = stats.correct(outcome(frame, y=rng.normal(0, 1, 300)), frame, against="all")
+        called += bool((found.table()["q"] < 0.05).any())
+    assert called <= binom.ppf(0.999, 40, 0.05)
+
+
+# --- strata ----------------------------------------------------------------------------------------
+
+
+def test_strata_undo_what_activity_does_to_both_outcome_and_certainty():
+    # By enumeration: passive customers answer 3 questions, a fifth are of the second kind; active ones answer 9,
+    # half are, and they spend 2 more. The memberships know the answers, but not who is active.
+    parts, size = [], 0.35
+    for active, answers, share in ((0, 3, 0.2), (1, 9, 0.5)):
+        said = np.arange(answers + 1)
+        chance = np.array([binom.pmf(said, answers, 0.3), binom.pmf(said, answers, 0.7)]).T
+        for kind in (0, 1):
+            copies = np.round(3000 * (share if kind else 1 - share) * chance[:, kind]).astype(int)
+            rows = pd.DataFrame(np.repeat(chance, copies, axis=0))
+            parts.append(rows.assign(kind=kind, active=active))
+    every = pd.concat(parts)
+    for _ in range(500):  # the size that a mixture would find
+        posterior = every[[0, 1]].to_numpy() * [1 - size, size]
+        posterior /= posterior.sum(axis=1, keepdims=True)
+        size = posterior[:, 1].mean()
+    frame = memberships(posterior)
+    values = outcome(frame, y=every["kind"].to_numpy() + 2.0 * every["active"].to_numpy())
+    values["active"] = np.where(every["active"], "often", "seldom")
+    truth = 1 + 2 * (0.5 / 0.7 - 0.5 / 1.3)
+    stratified = stats.correct(values, frame, strata="active", against="kind 0").table().iloc[0]
+    plain = stats.correct(values.drop(columns="active"), frame, against="kind 0").table().iloc[0]
+    assert stratified["estimate"] == pytest.approx(truth, abs=5e-3)
+    assert abs(plain["estimate"] - truth) > 0.1
+    assert stratified["strata"] == 2
+
+
+def test_within_strata_sure_groups_keep_their_plain_means(base_seed):
+    rng = np.random.default_rng(base_seed)
+    kind = rng.integers(0, 2, 600)
+    frame = memberships(np.eye(2)[kind])
+    values = outcome(frame, y=rng.normal(0, 1, 600), visits=rng.poisson(5, 600))
+    table = stats.correct(values, frame, strata="visits").table()
+    assert table["estimate"].to_numpy() == pytest.approx(values["y"].groupby(kind).mean().to_numpy())
+    assert 2 <= table["strata"].iloc[0] <= 10
+
+
+def test_one_stratum_is_none_and_small_ones_are_joined():
+    rng, frame = some(7)
+    values = outcome(frame, y=rng.normal(0, 1, 300))
+    same = stats.correct(values.assign(visits=1), frame, strata="visits").table()
+    pd.testing.assert_frame_equal(same.drop(columns="strata"), stats.correct(values, frame).table())
+    groups = np.repeat(["north", "south", "isle", None], [150, 130, 15, 5])
+    few = stats.correct(values.assign(place=groups), frame, strata="place").table()
+    assert few["strata"].tolist() == [2, 2, 2]  # 20 customers cannot hold ten of each of three personas
+
+
+def test_strata_take_missing_numbers_and_do_not_depend_on_the_order_of_persons():
+    rng, frame = some(8, 600)
+    values = outcome(frame, y=rng.normal(0, 1, 600), z=1.0, visits=rng.poisson(5, 600))
+    values["visits"] = values["visits"].where(values["visits"] > 1)
+    values.loc[:50, "z"] = np.nan
+    found = stats.correct(values, frame, strata="visits").table()
+    again = stats.correct(values.sample(frac=1, random_state=1), frame, strata="visits").table()
+    pd.testing.assert_frame_equal(found, again)
+    assert found["estimate"].notna().all()
+
+
 # --- few, missing, wrong -------------------------------------------------------------------------
 
 
@@ -247,6 +364,17 @@ def test_a_wrong_denominator_is_named_and_a_statistic_takes_no_gaps():
         stats.corrected(VALUES.assign(y=[1, 2, np.nan]), GOOD, lambda c: c[..., 1])
 
 
+def test_what_cannot_be_compared_is_named():
+    with pytest.raises(
+        CxLookupError, match="against is `kind 2`; it is `all` or one of the personas: kind 0, kind 1"
+    ):
+        stats.correct(VALUES, GOOD, against="kind 2")
+    with pytest.raises(CxValueError, match="not `log`"):
+        stats.correct(VALUES, GOOD, against="all", scale="log")
+    with pytest.raises(CxLookupError, match="no column `visits`"):
+        stats.correct(VALUES, GOOD, strata="visits")
+
+
 def test_personas_told_apart_by_chance_are_refused():
     frame = memberships(np.array([[0.5001, 0.4999], [0.4999, 0.5001]] * 50))
     with pytest.raises(CxValueError, match="little more than chance"):
@@ -269,3 +397,20 @@ def test_the_claim_names_the_ends_and_the_error_and_hides_small_personas():
     alike = stats.correct(outcome(frame, y=np.tile([1.0, 2.0, 3.0], 135)), frame)
     assert str(alike.claim()).startswith("The personas are not clearly apart, from kind ")
     assert str(stats.correct(values.iloc[195:205], frame).claim()) == "Too few customers to say."
+
+
+def test_the_claim_says_who_differs_from_whom():
+    posterior = np.repeat([[0.9, 0.1, 0], [0.1, 0.9, 0], [0.0, 0.1, 0.9]], 100, axis=0)
+    frame = memberships(posterior)
+    noise = np.random.default_rng(SEED).normal(0, 0.1, 300)
+    values = outcome(frame, y=posterior @ [1.0, 5.0, 1.0] + noise)
+    found = stats.correct(values, frame, against="kind 0")
+    assert found.table()["persona"].tolist() == ["kind 1", "kind 2"]
+    assert str(found.claim()).startswith("Clearly different from kind 0: kind 1 (")
+    assert "kind 2" not in found.claim()
+    assert "from all customers: kind " in stats.correct(values, frame, against="all").claim()
+    alike = stats.correct(outcome(frame, y=np.tile([1.0, 2.0, 3.0], 100)), frame, against="all")
+    assert str(alike.claim()).startswith("Clearly different from all customers: no persona; corrected")
+    assert (
+        str(stats.correct(values.iloc[95:104], frame, against="all").claim()) == "Too few customers to say."
+    )

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from cxlib.contract import TABLES
-from cxlib.errors import CxLookupError, did_you_mean
+from cxlib.errors import require
 from cxlib.rates import Counts
-from cxlib.results import Claim, Result, Summary
+from cxlib.results import Claim, Framed, Summary
 
 if TYPE_CHECKING:
     from cxlib.study import Study
@@ -24,21 +24,16 @@ ANSWERS = {
 }
 
 
-@dataclass(frozen=True)
-class Contents(Result):
+@dataclass(frozen=True, eq=False)
+class Contents(Framed):
     """The tables of a study.
 
     `frame`: table, rows, one_row_is, and the columns beyond the required ones that came with it.
     """
 
-    frame: pd.DataFrame
     title: str
     warnings: tuple[str, ...]
     simulated: bool
-
-    def table(self) -> pd.DataFrame:
-        """One row a table."""
-        return self.frame
 
     def claim(self) -> Claim:
         """The study in a sentence."""
@@ -74,16 +69,11 @@ def contents(study: Study) -> Contents:
     return Contents(frame, study.title, warnings, study.truths is not None)
 
 
-@dataclass(frozen=True)
-class Checks(Result):
+@dataclass(frozen=True, eq=False)
+class Checks(Framed):
     """What the contract's check noticed: table, column, problem, rows, what to do; no values of customers."""
 
-    frame: pd.DataFrame
     rows: int
-
-    def table(self) -> pd.DataFrame:
-        """One row a finding."""
-        return self.frame
 
     def claim(self) -> Claim:
         """How much was checked, and how much was noticed."""
@@ -106,10 +96,7 @@ def columns(table: str) -> Counts:
     >>> columns("catalog").table()["column"].tolist()[:3]
     ['touchpoint', 'channel', 'stage']
     """
-    if table not in TABLES:
-        raise CxLookupError(
-            f"The contract has no table `{table}`.{did_you_mean(table, TABLES)} It has: {', '.join(TABLES)}."
-        )
+    require(table, TABLES, f"The contract has no table `{table}`", "It has")
     frame = pd.DataFrame(
         [
             (c.name, "required" if c.required else "optional", c.kind, c.meaning, ", ".join(c.allowed))

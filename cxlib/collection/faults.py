@@ -16,7 +16,7 @@ import pandas as pd
 
 from cxlib.collection.events import NOT_STATED, events
 from cxlib.rates import event_shares
-from cxlib.results import TOO_FEW, Claim, Result, percent
+from cxlib.results import Framed, percent
 from cxlib.study import Study
 from cxlib.study.banned import banned
 
@@ -39,7 +39,7 @@ DATED = ("clock_", "late_")
 
 
 @dataclass(frozen=True, eq=False)
-class Faults(Result):
+class Faults(Framed):
     """How many events have which fault; an event may have several.
 
     `frame`: fault, estimate (share of events; for clocks and lateness, of those with a time of arrival), low,
@@ -49,20 +49,14 @@ class Faults(Result):
 
     SHARES: ClassVar = ("estimate",)
 
-    frame: pd.DataFrame = field(repr=False)
     study: Study = field(repr=False)
 
-    def table(self) -> pd.DataFrame:
-        """One row a fault."""
-        return self.frame
-
-    def claim(self) -> Claim:
+    def told(self, shown: pd.DataFrame) -> str:
         """The faults there are, in a sentence."""
-        shown = self.visible().sort_values("estimate", ascending=False)
+        shown = shown.sort_values("estimate", ascending=False)
         pairs = zip(shown["fault"], shown["estimate"], strict=True)
         said = ", ".join(f"{fault} {percent(share)}" for fault, share in pairs if share > 0)
-        nothing = "No event is at fault by these rules." if len(shown) else TOO_FEW
-        return Claim(f"Of the events: {said}." if said else nothing)
+        return f"Of the events: {said}." if said else "No event is at fault by these rules."
 
     @property
     def flags(self) -> ir.Table:

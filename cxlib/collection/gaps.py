@@ -19,20 +19,8 @@ BESIDE = np.r_[-NEAR:0, 1 : NEAR + 1]
 AWAY = 7 * np.r_[-4:0, 1:5]
 DUE = 10
 FAR, TIMES = 5.0, 2.0
-COLUMNS = [
-    "source",
-    "channel",
-    "what",
-    "first",
-    "last",
-    "days",
-    "estimate",
-    "low",
-    "high",
-    "usual",
-    "n",
-    "customers",
-]
+COLUMNS = ["source", "channel", "what", "first", "last", "days"]
+COLUMNS += ["estimate", "low", "high", "usual", "n", "customers"]
 
 
 def gaps(days: pd.DataFrame, first: pd.Timestamp, last: pd.Timestamp) -> Counts:

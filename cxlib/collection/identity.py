@@ -22,7 +22,18 @@ from scipy.sparse.csgraph import connected_components
 from cxlib.contract import EARLIEST, TABLES
 from cxlib.errors import CxLookupError, CxValueError
 from cxlib.rates import PERSON, rate, sums
-from cxlib.results import EVERYWHERE, TOO_FEW, Claim, Result, minimum, nice, number, percent, visible
+from cxlib.results import (
+    EVERYWHERE,
+    TOO_FEW,
+    Claim,
+    Framed,
+    Result,
+    minimum,
+    nice,
+    number,
+    percent,
+    visible,
+)
 from cxlib.study import Study
 from cxlib.study.banned import banned as stands_for_nobody
 from cxlib.study.log import GAP, microseconds
@@ -58,19 +69,13 @@ Known = tuple[pd.DataFrame, float]  # earlier identities, with microseconds for 
 
 
 @dataclass(frozen=True, eq=False)
-class Audit(Result):
+class Audit(Framed):
     """What was refused, flagged or joined, and why.
 
     The table, one row a case: rule, refused, id_type, id_value, customers, ids, events (that carried the id
     beside a customer), together (different customers of all cases of the rule). It names ids and is for
     code only; displayed are the rules, with what each says and how many cases, customers and ids it met.
     """
-
-    frame: pd.DataFrame = field(repr=False)
-
-    def table(self) -> pd.DataFrame:
-        """One row a case, with its ids."""
-        return self.frame
 
     def shown(self) -> pd.DataFrame:
         """One row a rule: numbers only."""
@@ -507,7 +512,7 @@ def _fates(
 
 
 @dataclass(frozen=True, eq=False)
-class Sensitivity(Result):
+class Sensitivity(Framed):
     """Figures by the share of links they rest on.
 
     `frame`: share (of links used), figure, estimate, low, high, n (persons that the study then has).
@@ -515,25 +520,17 @@ class Sensitivity(Result):
 
     SHARES: ClassVar = ("share",)
 
-    frame: pd.DataFrame = field(repr=False)
-
-    def table(self) -> pd.DataFrame:
-        """One row a share and figure, the most links first."""
-        return self.frame
-
-    def claim(self) -> Claim:
+    def told(self, rows: pd.DataFrame) -> str:
         """Which figures leave the interval they have with all links, and when."""
-        said, rows = [], self.visible()
+        said = []
         for name, group in rows.groupby("figure", sort=False):
             whole = group.iloc[0]
             for row in group[~group["estimate"].between(whole["low"], whole["high"])].head(1).itertuples():
                 ends = f"{number(row.estimate)} for {number(whole['estimate'])}"
                 said.append(f"{nice(name)} at {percent(row.share)} of the links ({ends})")
-        if rows.empty:
-            return TOO_FEW
         if not said:
-            return Claim("No figure leaves its interval, however few links there are.")
-        return Claim(f"Leaving the interval they have with all links: {'; '.join(said)}.")
+            return "No figure leaves its interval, however few links there are."
+        return f"Leaving the interval they have with all links: {'; '.join(said)}."
 
 
 def coverage(

@@ -83,7 +83,7 @@ def fault_dots(result: Faults) -> Shown:
     """The share of events with each fault as a dot with its interval."""
     table = result.visible()
     if table.empty:
-        return figures.nothing("Events at fault")
+        return figures.nothing("Events at fault", result.claim())
     return _dots(table, table["fault"].tolist(), "events, %", "Events at fault", 100)
 
 
@@ -92,7 +92,7 @@ def drift_dots(result: Counts, rows: int = 12) -> Shown:
     table = result.visible()
     shown = table[table["q"] < 0.05].nlargest(rows, "distance")
     if shown.empty:
-        return figures.nothing("What differs between the halves")
+        return figures.nothing("What differs between the halves", result.claim())
     labels = [f"{column}: {label}" for column, label in zip(shown["column"], shown["class"], strict=True)]
     return _dots(shown, labels, "change of its share, points", "What differs between the halves", 1)
 
@@ -127,10 +127,7 @@ def identity_bars(result: Counts) -> Shown:
 
 def _dots(table: pd.DataFrame, labels: list[str], unit: str, title: str, factor: float) -> Shown:
     """Estimates with their intervals, one row a label, and the alt text that says them."""
-    fig, ax = figures.figure(height=0.9 + 0.28 * len(table))
-    estimate, low, high = (factor * table[name].to_numpy(float) for name in ("estimate", "low", "high"))
-    figures.dots(ax, labels, estimate, low, high, against=0)
-    ax.set_xlabel(unit)
-    ax.set_title(title)
-    said = ", ".join(f"{nice(name)} {value:.1f}" for name, value in zip(labels, estimate, strict=True))
+    fig, _ = figures.dotted(table, labels, unit, title, factor=factor, against=0)
+    pairs = zip(labels, factor * table["estimate"], strict=True)
+    said = ", ".join(f"{nice(name)} {value:.1f}" for name, value in pairs)
     return figures.finish(fig, f"{title}, with intervals ({unit}): {said}.")

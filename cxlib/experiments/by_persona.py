@@ -23,31 +23,26 @@ from cxlib.experiments.metrics import Metric
 from cxlib.experiments.moments import Array
 from cxlib.experiments.plan import Plan
 from cxlib.frames import column
-from cxlib.results import TOO_FEW, Claim, Result, nice, number, visible
+from cxlib.results import TOO_FEW, Claim, Framed, nice, number, visible
 
 LEAST = 2.0  # customers an arm, by weight, below which a persona is not read
 
 
 @dataclass(frozen=True, eq=False)
-class ByPersona(Result):
+class ByPersona(Framed):
     """Effects within personas, corrected for classification error.
 
-    frame : as `table()`
+    frame : one row a persona, arm and metric: estimate (arm less control), low, high, n (customers of both arms
+        assigned to the persona), p, q (adjusted for all rows), uncorrected (of those assigned)
     tests : one row a metric and arm: f, p, q of "the effect is the same in all personas"
     control : the arm the others are compared with; level : of each interval
     unmatched : customers without a membership, left out
     """
 
-    frame: pd.DataFrame = field(repr=False)
     tests: pd.DataFrame = field(repr=False)
     control: str
     level: float
     unmatched: int
-
-    def table(self) -> pd.DataFrame:
-        """One row a persona, arm and metric: estimate (arm less control), low, high, n (customers of both arms
-        assigned to the persona), p, q (adjusted for all rows), uncorrected (of those assigned)."""
-        return self.frame
 
     def claim(self) -> Claim:
         """Whether effects differ between personas, and where it helps or harms."""

@@ -14,10 +14,10 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
-from cxlib.errors import CxLookupError, did_you_mean
+from cxlib.errors import require
 from cxlib.experiments.metrics import order_arms
 from cxlib.experiments.sample_ratio import SampleRatio, balance
-from cxlib.results import Claim, Result, minimum, nice
+from cxlib.results import Claim, Framed, minimum, nice
 
 if TYPE_CHECKING:
     from cxlib.study import Study
@@ -26,21 +26,16 @@ DAY = 86_400_000_000  # microseconds
 
 
 @dataclass(frozen=True, eq=False)
-class Trials(Result):
+class Trials(Framed):
     """The experiments of a study.
 
-    frame : as `table()`
+    frame : one row an experiment, in order of time: variants (the likely control first), customers, sound, p (of
+        the sample ratio), first exposure, days (that can be observed of everybody), assigned_by (customer, or how
+        many clusters), met_two (customers who met several variants), last exposure
     checks : the sample ratio of each experiment, by name
     """
 
-    frame: pd.DataFrame = field(repr=False)
     checks: dict[str, SampleRatio] = field(repr=False)
-
-    def table(self) -> pd.DataFrame:
-        """One row an experiment, in order of time: variants (the likely control first), customers, sound, p (of
-        the sample ratio), first exposure, days (that can be observed of everybody), assigned_by (customer, or
-        how many clusters), met_two (customers who met several variants), last exposure."""
-        return self.frame
 
     @property
     def sound(self) -> tuple[str, ...]:
@@ -53,7 +48,7 @@ class Trials(Result):
         Raises CxLookupError that lists those there are.
         """
         if name:
-            return known(name, list(self.frame["experiment"]))
+            return require(name, self.frame["experiment"], f"No experiment is called `{name}`")
         doses = [one for one in self.frame["experiment"] if one in self.doses]
         size = self.frame.set_index("experiment")["variants"].str.count(",")
         rank = size + 0.5 * size.index.isin(self.sound) - 100 * size.index.isin(doses)
@@ -158,16 +153,7 @@ def end(study: Study) -> pd.Timestamp:
 
 def picked(study: Study, name: str) -> str:
     """The name, if the study has such an experiment; CxLookupError lists those there are."""
-    return known(name, list(_groups(study)["experiment"].unique()))
-
-
-def known(name: str, names: list[str]) -> str:
-    """The name, if it is one of `names`; CxLookupError lists them."""
-    if name not in names:
-        raise CxLookupError(
-            f"No experiment is called `{name}`.{did_you_mean(name, names)} There are: {', '.join(names)}."
-        )
-    return name
+    return require(name, _groups(study)["experiment"].unique(), f"No experiment is called `{name}`")
 
 
 def _groups(study: Study) -> pd.DataFrame:

@@ -7,19 +7,19 @@ it drives away, and with what an address may be worth before the dose stops payi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pandas as pd
 
-from cxlib.errors import CxLookupError, CxValueError
+from cxlib.errors import CxValueError, require
 from cxlib.experiments.analysis import of_frame, signed
 from cxlib.experiments.exposures import trials
 from cxlib.experiments.outcomes import ANY, default, outcomes
 from cxlib.experiments.plan import PLAN
 from cxlib.experiments.sample_ratio import SampleRatio
-from cxlib.results import TOO_FEW, Claim, Result, minimum, nice, number, percent
+from cxlib.results import TOO_FEW, Claim, Framed, minimum, nice, number, percent
 
 if TYPE_CHECKING:
     from cxlib.study import Study
@@ -28,10 +28,13 @@ OPT_OUTS = ("unsubscribe", "opt_out", "optout")
 
 
 @dataclass(frozen=True, eq=False)
-class Frequency(Result):
+class Frequency(Framed):
     """Effects of a dose.
 
-    frame : as `table()`, empty where the study has no such experiment
+    frame : empty where the study has no such experiment; else one row a dose above the lowest, in their order:
+        estimate (the metric a customer, less opt-outs times `address`, against the lowest dose), low, high, n, q,
+        verdict, more, lost (additional share of customers who opt out) with its interval, break_even (the worth of
+        an address at which the dose stops paying, in the metric's unit; NaN unless it pays and loses customers)
     metric, opt_out : what is earned, and the touchpoint that means leaving ("" without)
     lowest : the dose that the others are compared with
     level : of each interval; verdicts are of `q`
@@ -39,20 +42,12 @@ class Frequency(Result):
 
     SHARES: ClassVar = ("lost",)
 
-    frame: pd.DataFrame = field(repr=False)
     metric: str
     opt_out: str
     lowest: str
     level: float
     check: SampleRatio | None
     experiment: str = ""
-
-    def table(self) -> pd.DataFrame:
-        """One row a dose above the lowest, in their order: estimate (the metric a customer, less opt-outs
-        times `address`, against the lowest dose), low, high, n, q, verdict, more, lost (additional share of
-        customers who opt out) with its interval, break_even (the worth of an address at which the dose
-        stops paying, in the metric's unit; NaN unless it pays and loses customers)."""
-        return self.frame
 
     @property
     def paying(self) -> pd.DataFrame:
@@ -122,8 +117,8 @@ def frequency(
     touchpoints = study.log().names["touchpoint"] if study.has("touchpoints") else ()
     if opt_out is None:
         opt_out = next((one for one in touchpoints if any(word in one.lower() for word in OPT_OUTS)), "")
-    elif opt_out not in touchpoints:
-        raise CxLookupError(f"No touchpoint is called `{opt_out}`. There are: {', '.join(touchpoints)}.")
+    else:
+        require(opt_out, touchpoints, f"No touchpoint is called `{opt_out}`")
     asked = [metric, f"{ANY}{opt_out}"] if opt_out else [metric]
     seen = outcomes(study, name, asked, window, pre_period)
     frame, lost = seen.frame, asked[1:]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -11,7 +11,7 @@ from cxlib.experiments.analysis import BROKEN
 from cxlib.experiments.analyze import analyze
 from cxlib.experiments.exposures import trials
 from cxlib.experiments.outcomes import default
-from cxlib.results import TOO_FEW, Claim, Result, nice, visible
+from cxlib.results import Framed, nice
 
 if TYPE_CHECKING:
     from cxlib.study import Study
@@ -20,22 +20,17 @@ COLUMNS = ["experiment", "arm", "estimate", "low", "high", "n", "q", "verdict", 
 
 
 @dataclass(frozen=True, eq=False)
-class Overview(Result):
-    """Every arm of every experiment against its control, on one metric; as `table()`."""
+class Overview(Framed):
+    """Every arm of every experiment against its control, on one metric.
 
-    frame: pd.DataFrame = field(repr=False)
+    frame : one row an experiment and arm: estimate (arm less control), low, high, n, q (adjusted within the
+        experiment), verdict, more (customers or clusters, as `unit` says, that each arm needs), unit, window
+    """
+
     metric: str
 
-    def table(self) -> pd.DataFrame:
-        """One row an experiment and arm: estimate (arm less control), low, high, n, q (adjusted within the
-        experiment), verdict, more (customers or clusters, as `unit` says, that each arm needs), unit, window."""
-        return self.frame
-
-    def claim(self) -> Claim:
+    def told(self, shown: pd.DataFrame) -> str:
         """How many arms to ship, to stop, and not to judge yet."""
-        shown = visible(self.frame)
-        if shown.empty:
-            return TOO_FEW
         said = []
         for verdict in ("ship", "stop", "cannot tell", BROKEN):
             rows = shown[shown["verdict"] == verdict]
@@ -43,7 +38,7 @@ class Overview(Result):
             named += [f"{len(rows) - 4} more"] if len(rows) > 4 else []
             head = "not to be read" if verdict == BROKEN else verdict
             said += [f"{head}: {', '.join(named)}"] if named else []
-        return Claim(f"On {nice(self.metric)}, {'; '.join(said)}.")
+        return f"On {nice(self.metric)}, {'; '.join(said)}."
 
 
 def overview(study: Study, metric: str | None = None, days: int = 60) -> Overview:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -24,14 +26,13 @@ def overview(result: Overview) -> Shown:
     if table.empty:
         return figures.nothing("What the experiments changed")
     labels = [f"{nice(r.experiment)}: {nice(r.arm)}" for r in table.itertuples()]
-    fig, ax = figures.figure(height=1.2 + 0.3 * len(table))
+    unit, title = f"{nice(result.metric)} a customer, against the control", "What the experiments changed"
     colour = [COLOURS.get(verdict, MUTED) for verdict in table["verdict"]]
-    figures.dots(ax, labels, table["estimate"], table["low"], table["high"], colour, against=0)
+    look: dict[str, Any] = {"colour": colour, "against": 0, "height": 1.2, "row": 0.3}
+    fig, ax = figures.dotted(table, labels, unit, title, **look)
     for row, broken in zip(range(len(table))[::-1], table["estimate"].isna(), strict=True):
         if broken:
             ax.text(0.02, row, "not to be read", transform=ax.get_yaxis_transform(), va="center", color=MUTED)
-    ax.set_xlabel(f"{nice(result.metric)} a customer, against the control")
-    ax.set_title("What the experiments changed")
     ends = zip(_said(labels, table), table["verdict"], strict=True)
     said = "; ".join(f"{each}, {verdict}" for each, verdict in ends)
     return figures.finish(fig, f"Effects on {nice(result.metric)} with intervals: {said}.")
@@ -67,13 +68,10 @@ def effects(result: Analysis) -> Shown:
 
 def _split(check: SampleRatio) -> Shown:
     table = check.table()
-    fig, ax = figures.figure(height=1.3 + 0.4 * len(table))
-    estimate, low, high = (100 * table[name] for name in ("estimate", "low", "high"))
-    figures.dots(ax, table["arm"].tolist(), estimate, low, high, WARM)
-    rows = np.arange(len(table))[::-1]
-    ax.scatter(100 * table["expected"], rows, marker="|", s=300, color=MUTED, label="planned")
-    ax.set_xlabel(f"share of the {check.unit}, %")
-    ax.set_title("The assignment is broken")
+    look: dict[str, Any] = {"factor": 100, "colour": WARM, "height": 1.3, "row": 0.4}
+    unit, title = f"share of the {check.unit}, %", "The assignment is broken"
+    fig, ax = figures.dotted(table, table["arm"].tolist(), unit, title, **look)
+    figures.beside(ax, 100 * table["expected"], "planned", marker="|", s=300, color=MUTED)
     ax.legend(loc="best", frameon=False)
     said = "; ".join(
         f"{nice(r.arm)} {percent(r.estimate)}, planned {percent(r.expected)}"

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from cxlib import stats
-from cxlib.errors import CxLookupError, CxValueError, did_you_mean
+from cxlib.errors import CxLookupError, CxValueError, require
 from cxlib.journeys.folded import dense, pairs
 from cxlib.results import TOO_FEW, Claim, Result, nice, percent
 from cxlib.stats.intervals import on_scale, t_quantile
@@ -64,20 +64,13 @@ class Attribution(Result):
         removal_effect with its interval; largest first."""
         total, removal = self.conversions, self.removal
         enough = self.share.estimate * total >= stats.ENOUGH
-        table = pd.DataFrame(
-            {
-                "channel": self.channels,
-                "estimate": self.share.estimate * total,
-                "low": np.where(enough, self.share.low * total, np.nan),
-                "high": np.where(enough, self.share.high * total, np.nan),
-                "n": round(self.journeys),
-                "share": self.share.estimate,
-            }
-        )
+        credit = {name: share * total for name, share in self.share.columns().items()}
+        table = pd.DataFrame({"channel": self.channels, **credit, "n": round(self.journeys)})
+        table["share"] = self.share.estimate
         if removal is not None:
-            table["removal_effect"] = removal.estimate
-            table["removal_low"] = np.where(enough, removal.low, np.nan)
-            table["removal_high"] = np.where(enough, removal.high, np.nan)
+            table = table.assign(**removal.columns("removal")).rename(columns={"removal": "removal_effect"})
+        ends = [name for name in table if name.endswith(("low", "high"))]
+        table.loc[~enough, ends] = np.nan
         if self.folds is not None:
             table["folds"] = self.folds
         return table.sort_values(["estimate", "channel"], ascending=[False, True], ignore_index=True)
@@ -112,9 +105,7 @@ class Attribution(Result):
         return len(table) > 1 and bool(table.iloc[0]["low"] > table.iloc[1]["high"])
 
 
-def markov(
-    journeys: Any, order: int = 1, conversion: Iterable[str] | None = None, level: float = 0.95
-) -> Attribution:
+def markov(journeys: Any, order: int = 1, conversion: Iterable[str] | None = None) -> Attribution:
     """Removal effects of a first-order Markov chain over channels, and conversions shared by them.
 
     `journeys` is a study (paths of channels up to each conversion, then on to the next) or a frame
@@ -131,8 +122,8 @@ def markov(
     if order != 1:
         raise CxValueError(f"order is {order}; only the first-order chain is here so far.")
     if isinstance(journeys, pd.DataFrame):
-        return _markov_of_paths(_parsed(journeys), level)
-    return _markov_of_study(journeys, conversion, level)
+        return _markov_of_paths(_parsed(journeys))
+    return _markov_of_study(journeys, conversion)
 
 
 def shapley(
@@ -140,7 +131,6 @@ def shapley(
     *,
     worths: Mapping[frozenset[str], float] | None = None,
     conversion: Iterable[str] | None = None,
-    level: float = 0.95,
 ) -> Any:
     """Shapley values of channels: of a game given by its `worths`, or of the conversions in journeys.
 
@@ -160,11 +150,11 @@ def shapley(
     if isinstance(journeys, pd.DataFrame):
         frame = _parsed(journeys)
         credit = [{c: 1 / len(set(path)) for c in path} for path in frame["states"]]
-        return _split(method, frame, credit, level)
-    return _split_of_study(method, journeys, conversion, level)
+        return _split(method, frame, credit)
+    return _split_of_study(method, journeys, conversion)
 
 
-def heuristics(paths: pd.DataFrame, level: float = 0.95) -> dict[str, Attribution]:
+def heuristics(paths: pd.DataFrame) -> dict[str, Attribution]:
     """First, last and linear touch on a frame of paths (`path`, `conversions`, `nulls`).
 
     >>> frame = pd.DataFrame({"path": ["a > b > b"], "conversions": [3], "nulls": [0]})
@@ -178,7 +168,7 @@ def heuristics(paths: pd.DataFrame, level: float = 0.95) -> dict[str, Attributio
         "linear": lambda path: {c: path.count(c) / len(path) for c in path},
     }
     return {
-        name: _split(f"{name} touch", frame, [rule(path) for path in frame["states"]], level)
+        name: _split(f"{name} touch", frame, [rule(path) for path in frame["states"]])
         for name, rule in rules.items()
     }
 
@@ -190,9 +180,7 @@ def conversions(study: Study, named: Iterable[str] | None = None) -> tuple[str, 
     chosen = (named,) if isinstance(named, str) else tuple(named or study.settings.conversion)
     unknown = [name for name in chosen if name not in known]
     if unknown and (named or len(unknown) == len(chosen)):
-        raise CxLookupError(
-            f"No touchpoint is called `{unknown[0]}`.{did_you_mean(unknown[0], known)} There are: {', '.join(known)}."
-        )
+        require(unknown[0], known, f"No touchpoint is called `{unknown[0]}`")
     if chosen:
         return tuple(name for name in chosen if name in known)
     if study.has("touchpoints", "order_id"):
@@ -220,36 +208,29 @@ def purchases(study: Study) -> tuple[str, ...]:
 # Markov chains
 
 
-def _markov_of_study(study: Study, named: Iterable[str] | None, level: float) -> Attribution:
+def _markov_of_study(study: Study, named: Iterable[str] | None) -> Attribution:
     """The chain from pairs of events: no path has to be written out, and folds come with the counts."""
     moves, begun = _states(study, conversions(study, named))
     names = [*study.log().names["channel"], DIRECT]
     n = len(names) - 1  # a conversion's place among the states; the end of the log comes after it
     counts = np.zeros((FOLDS, n + 2, n + 3))
-    counts[:, :n, :n], counts[:, :n, n + 1], counts[:, :n, n + 2] = (
-        moves[:, :n, :n],
-        moves[:, :n, n],
-        moves[:, :n, n + 1],
-    )
+    counts[:, :n, :n], counts[:, :n, n + 1 :] = moves[:, :n, :n], moves[:, :n, n:]
     counts[:, n + 1, :n] = begun[:, :n] + moves[:, n, :n]
     counts[:, n + 1, n] = counts[:, n, n + 1] = begun[:, n] + moves[:, n, n]
     keep = np.flatnonzero(counts[:, : n + 1].sum(axis=(0, 2)) > 0)
     k = len(keep)
     counts = counts[:, [*keep, n + 1]][:, :, [*keep, n + 1, n + 2]]
     total = counts.sum(axis=0)
+    behind = (counts[:, :k].sum(axis=2) > 0) & (counts[:, :, k].sum(axis=1) > 0)[:, None]
     return Attribution(
         "first-order Markov removal effects",
         tuple(names[i] for i in keep),
-        stats.jackknife(counts, lambda total: _normal(_removal(total, k)), scale="logit", level=level),
+        stats.jackknife(counts, lambda total: _normal(_removal(total, k))),
         float(total[:, k].sum()),
         float(total[k].sum()),
         "customer folds",
-        stats.jackknife(counts, lambda total: _removal(total, k), scale="logit", level=level),
-        tuple(
-            ((counts[:, :k].sum(axis=2) > 0) & (counts[:, :, k].sum(axis=1) > 0)[:, None])
-            .sum(axis=0)
-            .tolist()
-        ),
+        stats.jackknife(counts, lambda total: _removal(total, k)),
+        tuple(behind.sum(axis=0).tolist()),
     )
 
 
@@ -305,7 +286,7 @@ def _normal(effects: np.ndarray) -> np.ndarray:
     return np.divide(effects, size, out=np.zeros_like(effects), where=size > 0)
 
 
-def _markov_of_paths(frame: pd.DataFrame, level: float) -> Attribution:
+def _markov_of_paths(frame: pd.DataFrame) -> Attribution:
     """The chain from written-out paths; intervals from each journey's influence (multinomial)."""
     names = sorted({c for path in frame["states"] for c in path})
     k, code = len(names), {name: i for i, name in enumerate(names)}
@@ -338,11 +319,11 @@ def _markov_of_paths(frame: pd.DataFrame, level: float) -> Attribution:
     return Attribution(
         "first-order Markov removal effects",
         tuple(names),
-        _logit_interval(share, spread(to_share), level),
+        _logit_interval(share, spread(to_share)),
         float(won.sum()),
         float((won + lost).sum()),
         "multinomial: paths without customers",
-        _logit_interval(effects, spread(lambda d: d), level),
+        _logit_interval(effects, spread(lambda d: d)),
     )
 
 
@@ -374,14 +355,14 @@ def _removal_gradient(total: np.ndarray, k: int) -> np.ndarray:
     return gradient
 
 
-def _logit_interval(estimate: np.ndarray, se: np.ndarray, level: float) -> stats.Interval:
-    return on_scale(estimate, se, "logit", t_quantile(level, np.asarray(np.inf)))
+def _logit_interval(estimate: np.ndarray, se: np.ndarray) -> stats.Interval:
+    return on_scale(estimate, se, "logit", t_quantile(0.95, np.asarray(np.inf)))
 
 
 # Splits of converting journeys
 
 
-def _split_of_study(method: str, study: Study, named: Iterable[str] | None, level: float) -> Attribution:
+def _split_of_study(method: str, study: Study, named: Iterable[str] | None) -> Attribution:
     """Each conversion split equally over the distinct channels met since the one before."""
     log = study.log()
     names = [*log.names["channel"], DIRECT]
@@ -407,14 +388,14 @@ def _split_of_study(method: str, study: Study, named: Iterable[str] | None, leve
     np.add.at(by_fold, (frame["fold"].to_numpy(int), frame["channel"].to_numpy(int)), credit.to_numpy(float))
     used = np.flatnonzero(by_fold.sum(axis=0) > 0)
     by_fold, total = by_fold[:, used], float(by_fold.sum())
-    share = stats.jackknife(by_fold, _normal, scale="logit", level=level)
+    share = stats.jackknife(by_fold, _normal)
     folds = tuple((by_fold > 0).sum(axis=0).tolist())
     return Attribution(
         method, tuple(names[i] for i in used), share, total, total, "customer folds", folds=folds
     )
 
 
-def _split(method: str, frame: pd.DataFrame, credit: list[dict[str, float]], level: float) -> Attribution:
+def _split(method: str, frame: pd.DataFrame, credit: list[dict[str, float]]) -> Attribution:
     """Credits of each path added up; each conversion is one multinomial draw of a path."""
     names = sorted({c for path in frame["states"] for c in path})
     code = {name: i for i, name in enumerate(names)}
@@ -429,7 +410,7 @@ def _split(method: str, frame: pd.DataFrame, credit: list[dict[str, float]], lev
     return Attribution(
         method,
         tuple(names),
-        _logit_interval(share, se, level),
+        _logit_interval(share, se),
         float(total),
         float(total + frame["nulls"].sum()),
         "multinomial: paths without customers",

@@ -28,7 +28,6 @@ class Shares(Result):
     keys : names of the two key columns
     rows, cells : names of the rows and of the cells within a row
     counts : (folds, rows, cells) integer counts
-    level : of the intervals
     """
 
     SHARES: ClassVar = ("estimate",)
@@ -38,7 +37,6 @@ class Shares(Result):
     rows: tuple[Any, ...]
     cells: tuple[str, ...]
     counts: np.ndarray
-    level: float = 0.95
 
     @property
     def total(self) -> np.ndarray:
@@ -56,20 +54,11 @@ class Shares(Result):
         """One row a cell that occurs: keys, estimate (share of the row), low, high, n (the row's count), count,
         folds (of customers that the count comes from)."""
         total = self.total
-        interval = stats.shares(self.counts, level=self.level)
         i, j = np.nonzero(total)
-        return pd.DataFrame(
-            {
-                self.keys[0]: [self.rows[k] for k in i],
-                self.keys[1]: [self.cells[k] for k in j],
-                "estimate": interval.estimate[i, j],
-                "low": interval.low[i, j],
-                "high": interval.high[i, j],
-                "n": total.sum(axis=1)[i],
-                "count": total[i, j],
-                "folds": self.folds[i, j],
-            }
-        )
+        keys = {self.keys[0]: [self.rows[k] for k in i], self.keys[1]: [self.cells[k] for k in j]}
+        ends = {name: values[i, j] for name, values in stats.shares(self.counts).columns().items()}
+        size = {"n": total.sum(axis=1)[i], "count": total[i, j], "folds": self.folds[i, j]}
+        return pd.DataFrame({**keys, **ends, **size})
 
     def shown(self) -> pd.DataFrame:
         """The largest cells first, but for the step matrix, which is read in its own order."""
@@ -142,7 +131,7 @@ class Switches(Shares):
         moves = by_fold.sum(axis=(1, 2))
         if ((moves - same) > 0).sum() < min(minimum(), FOLDS):
             return TOO_FEW
-        other = stats.proportions((moves - same)[:, None], moves[:, None], level=self.level)
+        other = stats.proportions((moves - same)[:, None], moves[:, None])
         return Claim(
             f"{percent(other.estimate[0])} of next contacts are in another channel than the one before "
             f"({percent(other.low[0])} to {percent(other.high[0])}, n = {int(moves.sum()):,})."
@@ -162,24 +151,17 @@ class DropOff(Result):
     touchpoints: tuple[str, ...]
     exits: np.ndarray
     events: np.ndarray
-    level: float = 0.95
 
     def table(self) -> pd.DataFrame:
         """One row a touchpoint: estimate (exit rate), low, high, n (events there), count (exits), folds (of
         customers with exits there, or with events where there is no exit)."""
         seen = self.events.sum(axis=0) > 0
-        rate = stats.proportions(self.exits[:, seen], self.events[:, seen], level=self.level)
-        table = pd.DataFrame(
-            {
-                "touchpoint": np.asarray(self.touchpoints, dtype=object)[seen],
-                "estimate": rate.estimate,
-                "low": rate.low,
-                "high": rate.high,
-                "n": self.events.sum(axis=0)[seen],
-                "count": self.exits.sum(axis=0)[seen],
-                "folds": np.where(self.exits.any(axis=0), self.exits > 0, self.events > 0).sum(axis=0)[seen],
-            }
-        )
+        rate = stats.proportions(self.exits[:, seen], self.events[:, seen])
+        names = np.asarray(self.touchpoints, dtype=object)[seen]
+        table = pd.DataFrame({"touchpoint": names, **rate.columns(), "n": self.events.sum(axis=0)[seen]})
+        table["count"] = self.exits.sum(axis=0)[seen]
+        behind = np.where(self.exits.any(axis=0), self.exits > 0, self.events > 0)
+        table["folds"] = behind.sum(axis=0)[seen]
         return table.sort_values(["estimate", "touchpoint"], ascending=[False, True], ignore_index=True)
 
     def claim(self) -> Claim:
@@ -194,7 +176,7 @@ class DropOff(Result):
         )
 
 
-def transitions(study: Study, gap: str = GAP, level: float = 0.95) -> Transitions:
+def transitions(study: Study, gap: str = GAP) -> Transitions:
     """Shares of what follows each touchpoint within the person, `(end)` included.
 
     Needs `touchpoints`. Rows of one source sum to 1. Intervals by folds (DESIGN idea 4).
@@ -206,10 +188,10 @@ def transitions(study: Study, gap: str = GAP, level: float = 0.95) -> Transition
     """
     log = study.log(gap=gap)
     names = log.names["touchpoint"]
-    return Transitions(("source", "target"), names, (*names, END), pairs(study, log), level)
+    return Transitions(("source", "target"), names, (*names, END), pairs(study, log))
 
 
-def steps(study: Study, n: int = 10, gap: str = GAP, level: float = 0.95) -> Steps:
+def steps(study: Study, n: int = 10, gap: str = GAP) -> Steps:
     """The step matrix: shares of all persons at each touchpoint at their first `n` events.
 
     Needs `touchpoints`. Each step sums to 1; a person without a k-th event is at `(end)`.
@@ -223,10 +205,10 @@ def steps(study: Study, n: int = 10, gap: str = GAP, level: float = 0.95) -> Ste
     persons = dense(study, "persons", {"gap": log.gap}, log.persons, (), ())
     ended = persons[:, None] - counts.sum(axis=2)
     whole = np.concatenate([counts, ended[:, :, None]], axis=2)
-    return Steps(("step", "touchpoint"), tuple(range(1, n + 1)), (*names, END), whole, level)
+    return Steps(("step", "touchpoint"), tuple(range(1, n + 1)), (*names, END), whole)
 
 
-def switches(study: Study, gap: str = GAP, level: float = 0.95) -> Switches:
+def switches(study: Study, gap: str = GAP) -> Switches:
     """Which channel the next event is in, by the channel of this one; ends are not counted.
 
     Needs `touchpoints` with channels (its own or the catalog's). Rows of one source sum to 1.
@@ -236,10 +218,7 @@ def switches(study: Study, gap: str = GAP, level: float = 0.95) -> Switches:
     if "channel" in log.of:
         # Every touchpoint has one channel: the switches are the transitions, added up.
         moved = pairs(study, log)[:, :, :-1]
-        to = np.zeros((len(log.of["channel"]), len(names)), dtype=moved.dtype)
-        for touchpoint, channel in enumerate(log.of["channel"]):
-            if channel >= 0:
-                to[touchpoint, channel] = 1
+        to = (np.array(log.of["channel"])[:, None] == np.arange(len(names))).astype(moved.dtype)
         counts = np.einsum("fab,ac,bd->fcd", moved, to, to, optimize=True)
     else:
         window = ibis.window(group_by="person", order_by="event")
@@ -247,10 +226,10 @@ def switches(study: Study, gap: str = GAP, level: float = 0.95) -> Switches:
         moved = moved.filter((moved.channel >= 0) & (moved.channel_next >= 0))
         size = (len(names), len(names))
         counts = dense(study, "switches", {"gap": gap}, moved, ("channel", "channel_next"), size)
-    return Switches(("source", "target"), names, names, counts, level)
+    return Switches(("source", "target"), names, names, counts)
 
 
-def drop_off(study: Study, gap: str = GAP, level: float = 0.95) -> DropOff:
+def drop_off(study: Study, gap: str = GAP) -> DropOff:
     """The exit rate of each touchpoint: the share of its events that are the last of their session.
 
     Contacts begun by the brand neither continue nor end a visit and are left out. A purchase ends a
@@ -264,4 +243,4 @@ def drop_off(study: Study, gap: str = GAP, level: float = 0.95) -> DropOff:
     seen = dense(study, "visited", {"gap": gap}, events, ("touchpoint",), (len(names),))
     ends = events.group_by("fold", "session").aggregate(touchpoint=events.touchpoint.argmax(events.event))
     exits = dense(study, "exits", {"gap": gap}, ends, ("touchpoint",), (len(names),))
-    return DropOff(names, exits, seen, level)
+    return DropOff(names, exits, seen)

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import ibis
 import numpy as np
 import pandas as pd
 
 from cxlib import stats
 from cxlib.contract import STAGES
-from cxlib.errors import CxLookupError, CxValueError, did_you_mean
+from cxlib.errors import CxValueError, require
+from cxlib.journeys.folded import dense
 from cxlib.results import TOO_FEW, Claim, Result, nice, percent
-from cxlib.study.log import FOLDS, GAP, Log
+from cxlib.study.log import GAP, Log
 
 if TYPE_CHECKING:
     from cxlib.study import Study
@@ -32,31 +34,19 @@ class Funnel(Result):
 
     names: tuple[str, ...]
     reached: np.ndarray
-    level: float = 0.95
 
     def table(self) -> pd.DataFrame:
         """One row a step: estimate (share of those at step 1), low, high, n (persons at step 1),
         count (persons reaching the step), of_previous (share of the step before) with its interval, folds (of customers reaching it)."""
         begun, count = self.reached[:, :1], self.reached.sum(axis=0)
-        share = stats.proportions(self.reached, begun, level=self.level)
+        share = stats.proportions(self.reached, begun)
         before = np.concatenate([begun, self.reached[:, :-1]], axis=1)
-        kept = stats.proportions(self.reached, before, level=self.level)
-        return pd.DataFrame(
-            {
-                "step": np.arange(1, len(self.names) + 1),
-                "name": self.names,
-                "estimate": share.estimate,
-                # Everyone at step 1 is at step 1: that is counting, not estimating.
-                "low": np.where(np.arange(len(count)) == 0, share.estimate, share.low),
-                "high": np.where(np.arange(len(count)) == 0, share.estimate, share.high),
-                "n": count[0],
-                "count": count,
-                "of_previous": kept.estimate,
-                "of_previous_low": np.where(np.arange(len(count)) == 0, kept.estimate, kept.low),
-                "of_previous_high": np.where(np.arange(len(count)) == 0, kept.estimate, kept.high),
-                "folds": (self.reached > 0).sum(axis=0),
-            }
-        )
+        kept = stats.proportions(self.reached, before)
+        for ends in (share, kept):  # everyone at step 1 is at step 1: that is counting, not estimating
+            ends.low[0] = ends.high[0] = ends.estimate[0]
+        sized = {"n": count[0], "count": count, **kept.columns("of_previous")}
+        keys = {"step": np.arange(1, len(self.names) + 1), "name": self.names}
+        return pd.DataFrame({**keys, **share.columns(), **sized, "folds": (self.reached > 0).sum(axis=0)})
 
     def claim(self) -> Claim:
         """The step at which the largest share is lost, if it is clearly the largest."""
@@ -79,7 +69,7 @@ class Funnel(Result):
         return Claim(f"{text}: {'' if clearly else 'not clearly '}the largest loss of the funnel.")
 
 
-def funnel(study: Study, steps: Sequence[Any] | None = None, gap: str = GAP, level: float = 0.95) -> Funnel:
+def funnel(study: Study, steps: Sequence[Any] | None = None, gap: str = GAP) -> Funnel:
     """Persons who go through `steps` in order, each matched at its earliest time after the step before.
 
     Needs `touchpoints`. A step is the name of a stage or a touchpoint, or a list of names any of which
@@ -98,31 +88,25 @@ def funnel(study: Study, steps: Sequence[Any] | None = None, gap: str = GAP, lev
     names = tuple(step if isinstance(step, str) else " or ".join(step) for step in steps)
     wanted = [_codes(study, log, [step] if isinstance(step, str) else list(step)) for step in steps]
 
-    def count() -> pd.DataFrame:
-        rows, reached = [], None
-        for place, codes in enumerate(wanted):
-            reached = _next(log, codes, reached)
-            kept = study.engine.keep(reached)
-            frame = study.fetch(kept.group_by("fold").aggregate(persons=kept.count()))
-            rows.append(frame.assign(place=place))
-            reached = kept
-        return pd.concat(rows, ignore_index=True)
-
-    frame = study.cached("funnel", {"steps": wanted, "gap": gap}, count)
-    counts = np.zeros((FOLDS, len(names)), dtype=np.int64)
-    counts[frame["fold"].to_numpy(), frame["place"].to_numpy()] = frame["persons"].to_numpy()
-    return Funnel(names, counts, level)
+    furthest = reduce(lambda persons, codes: _next(log, codes, persons), wanted, _nowhere(log))
+    stopped = dense(study, "funnel", {"steps": wanted, "gap": gap}, furthest, ("place",), (len(names) + 1,))
+    return Funnel(names, stopped[:, ::-1].cumsum(axis=1)[:, -2::-1])
 
 
-def _next(log: Log, codes: dict[str, list[int]], before: Any) -> Any:
-    """Persons with their first matching event (after the one in `before`, if given)."""
+def _nowhere(log: Log) -> Any:
+    """All persons, before the first step: `place`, how many they have reached, `at`, the event of the last."""
+    return log.persons.select("fold", "person", place=ibis.literal(0), at=ibis.literal(-1, "int64"))
+
+
+def _next(log: Log, codes: dict[str, list[int]], persons: Any) -> Any:
+    """The persons one step on, where they have a matching event after the last; who has none is at no event."""
     events = log.table
     matches = [events[column].isin(values) for column, values in codes.items() if values]
-    events = events.filter(reduce(lambda a, b: a | b, matches))
-    if before is not None:
-        last = before.select("person", after="event")
-        events = events.join(last, "person").filter(lambda t: t.event > t.after)
-    return events.group_by("fold", "person").aggregate(event=events.event.min())
+    met = events.filter(ibis.or_(*matches)).select(met_="person", event="event")
+    both = persons.left_join(met, persons.person == met["met_"])
+    by = both.group_by("fold", "person", "place")
+    tried = by.aggregate(at=(both["event"] > both["at"]).ifelse(both["event"], ibis.null("int64")).min())
+    return tried.mutate(place=tried["place"] + tried["at"].notnull().cast("int8"))
 
 
 def _codes(study: Study, log: Log, names: list[str]) -> dict[str, list[int]]:
@@ -135,10 +119,7 @@ def _codes(study: Study, log: Log, names: list[str]) -> dict[str, list[int]]:
         elif name in STAGES or name in _catalog(study):
             codes[column].append(-99)
         else:
-            known = [*STAGES, *log.names["touchpoint"]]
-            raise CxLookupError(
-                f"No stage or touchpoint is called `{name}`.{did_you_mean(name, known)} There are: {', '.join(known)}."
-            )
+            require(name, [*STAGES, *log.names["touchpoint"]], f"No stage or touchpoint is called `{name}`")
     return codes
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from cxlib.contract import STAGES
-from cxlib.errors import CxLookupError, did_you_mean
+from cxlib.errors import require
 from cxlib.journeys.members import Cells, Members
 from cxlib.stats import Array, Interval
 from cxlib.study.log import Log
@@ -35,7 +35,6 @@ class Lines:
     study: Study
     log: Log
     members: Members
-    level: float
 
     def met(self) -> list[pd.DataFrame]:
         """Customers met in each stage, and those who come to no later one after their first contact in it."""
@@ -62,7 +61,7 @@ class Lines:
         found[0]["first_step"] = self._first_steps(cells).ravel()[found[0].index]  # rows of nobody are gone
         share = lambda s: s / s.sum(axis=-1, keepdims=True)  # noqa: E731
         contacts = cells.sums["contacts"]
-        whole = self.members.estimate(contacts, share, "identity", self.level, self._base(contacts)).estimate
+        whole = self.members.estimate(contacts, share, "identity", self._base(contacts)).estimate
         if "catalog" in self.study.tables:
             catalog = self.study.fetch(self.study.table("catalog")).set_index("touchpoint")
             for column in ("ownership", "mode"):
@@ -93,11 +92,8 @@ class Lines:
             lambda: self.study.fetch(answers.group_by("question").aggregate(n=answers.answers.sum())),
         )  # fmt: skip
         asked = asked.sort_values(["n", "question"], ascending=[False, True])["question"].tolist()
-        if question is not None and question not in asked:
-            raise CxLookupError(
-                f"Nobody on the log answered `{question}` about a stage.{did_you_mean(question, asked)} "
-                f"Asked were: {', '.join(asked) or 'none'}."
-            )
+        if question is not None:
+            require(question, asked, f"Nobody on the log answered `{question}` about a stage", "Asked were")
         chosen = question or next((name for name in asked if name in FEELINGS), None)
         if chosen is None:
             return "", []
@@ -158,7 +154,7 @@ class Lines:
         keys, params = ("place", "touchpoint", "first"), {"gap": self.log.gap}
         firsts = self.members.count("map-firsts", rows, keys, ("met",), params, by_fold=False)
         met = firsts.sums["met"]
-        total = self.members.estimate(met, lambda s: s, "identity", self.level, self._base(met)).estimate
+        total = self.members.estimate(met, lambda s: s, "identity", self._base(met)).estimate
         groups = firsts.keys.groupby(["place", "touchpoint"]).indices
         steps = firsts.keys["first"].to_numpy()
         order = [groups[tuple(key)] for key in cells.keys[["place", "touchpoint"]].itertuples(index=False)]
@@ -200,7 +196,7 @@ class Lines:
         (x, some), (n, every) = part, whole
         people = np.where(some.people[x] > 0, some.people[x], every.people[n])
         share: Interval = self.members.share(
-            some.sums[x], every.sums[n], np.broadcast_to(every.people[n], people.shape), self.level, base
+            some.sums[x], every.sums[n], np.broadcast_to(every.people[n], people.shape), base
         )
         size = np.broadcast_to(every.own[count or n], people.shape)
         personas, stages = self.members.personas, [STAGES[place] for place in cells.keys["place"]]
@@ -210,9 +206,7 @@ class Lines:
                 "stage": stages * len(personas),
                 "measure": measure,
                 "name": np.tile(np.broadcast_to(np.asarray(names, dtype=object), len(stages)), len(personas)),
-                "estimate": share.estimate.ravel(),
-                "low": share.low.ravel(),
-                "high": share.high.ravel(),
+                **{end: values.ravel() for end, values in share.columns().items()},
                 "n": size.ravel().astype(int),
                 "customers": people.ravel().astype(int),
             }

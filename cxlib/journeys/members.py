@@ -116,7 +116,6 @@ class Members:
         sums: Array,
         statistic: Callable[[Array], Array],
         scale: stats.Scale,
-        level: float,
         base: Array | None,
     ) -> Interval:
         """A smooth statistic of sums (folds, assigned, personas, ...), for everybody and each, (1 + personas, ...).
@@ -125,11 +124,11 @@ class Members:
         personas): the sums that say how often the assignment is wrong; None takes the probabilities as
         weights. The interval leaves out a fold of persons at a time, from both.
         """
-        everybody = stats.jackknife(sums.sum(axis=(1, 2))[:, None], statistic, scale, level)
+        everybody = stats.jackknife(sums.sum(axis=(1, 2))[:, None], statistic, scale)
         if not (k := len(self.labels)):
             return everybody
         if base is None:
-            each = stats.jackknife(sums.sum(axis=1), statistic, scale, level)
+            each = stats.jackknife(sums.sum(axis=1), statistic, scale)
         else:
             own = sums.sum(axis=2)
             packed = np.concatenate([base, own.reshape(FOLDS, k, -1)], axis=2)
@@ -138,10 +137,10 @@ class Members:
                 right = stats.unmixed(t[:, :, :k], t[:, :, k:])
                 return statistic(right.reshape(len(t), *own.shape[1:]))
 
-            each = stats.jackknife(packed, corrected, scale, level)
+            each = stats.jackknife(packed, corrected, scale)
         return Interval(*(np.concatenate(both) for both in zip(everybody, each, strict=True)))
 
-    def share(self, part: Array, whole: Array, people: Array, level: float, base: Array | None) -> Interval:
+    def share(self, part: Array, whole: Array, people: Array, base: Array | None) -> Interval:
         """Share of `part` in `whole` (folds, assigned, personas, cells), with `people` (1 + personas, cells) behind it.
 
         The jackknife on the logit scale where there are enough of both outcomes. Elsewhere, and where the
@@ -149,12 +148,12 @@ class Members:
         """
         both = np.stack(np.broadcast_arrays(part, whole), axis=-1)
         ratio = lambda s: s[..., 0] / s[..., 1]  # noqa: E731
-        smooth = self.estimate(both, ratio, "logit", level, base)
-        plain = self.estimate(both, ratio, "identity", level, base)
-        total = self.estimate(both, lambda s: s, "identity", level, base).estimate
+        smooth = self.estimate(both, ratio, "logit", base)
+        plain = self.estimate(both, ratio, "identity", base)
+        total = self.estimate(both, lambda s: s, "identity", base).estimate
         enough = (total[..., 0] >= ENOUGH) & (total[..., 1] - total[..., 0] >= ENOUGH)
         p = np.clip(plain.estimate, 0.0, 1.0)
-        wilson = stats.wilson(np.nan_to_num(p) * people, people, level, df=FOLDS - 1)
+        wilson = stats.wilson(np.nan_to_num(p) * people, people, df=FOLDS - 1)
         low = np.clip(np.fmin(plain.low, wilson.low), 0.0, 1.0)
         high = np.clip(np.fmax(plain.high, wilson.high), 0.0, 1.0)
         usual = enough & np.isfinite(smooth.low)

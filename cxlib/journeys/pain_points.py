@@ -7,19 +7,18 @@ excess causes is not known either: a hurried customer may leave early *and* wait
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import ibis
 import numpy as np
 import pandas as pd
-from scipy import stats as distributions
 
 from cxlib import stats
 from cxlib.journeys.attribution import purchases
 from cxlib.journeys.members import Cells, Members
-from cxlib.results import EVERYWHERE, Claim, Result, nice, percent
+from cxlib.results import EVERYWHERE, Claim, Framed, nice, percent
 from cxlib.stats import ENOUGH
 from cxlib.study.log import FOLDS, GAP, Log
 
@@ -41,7 +40,7 @@ FALSE = 0.05
 
 
 @dataclass(frozen=True, eq=False)
-class PainPoints(Result):
+class PainPoints(Framed):
     """Conditions and how much more often visits end after them.
 
     `frame`: persona, stage, touchpoint, condition, estimate (exit rate of contacts under the condition less
@@ -51,12 +50,6 @@ class PainPoints(Result):
     """
 
     SHARES: ClassVar = ("estimate", "low", "high", "with_it", "without_it")
-
-    frame: pd.DataFrame = field(repr=False)
-
-    def table(self) -> pd.DataFrame:
-        """One row a condition that could be tested."""
-        return self.frame
 
     def top(self, stage: int = 3) -> pd.DataFrame:
         """The pain points found, the worst so many of each stage."""
@@ -100,9 +93,7 @@ def excess(row: Any) -> str:
     return f"{rates} ({100 * row['estimate']:.1f} points more, {ends})"
 
 
-def pain_points(
-    study: Study, memberships: pd.DataFrame | None = None, gap: str = GAP, level: float = 0.95
-) -> PainPoints:
+def pain_points(study: Study, memberships: pd.DataFrame | None = None, gap: str = GAP) -> PainPoints:
     """Touchpoints under a condition after which visits end more often, for everybody and each persona.
 
     Needs `touchpoints` with `outcome` or `load_ms`; empty without. A condition is a value of
@@ -124,7 +115,7 @@ def pain_points(
     rows = _conditions(log, carry, bought)
     keys = ("stage", "touchpoint", "kind", "condition")
     cells = members.count("pain-points", rows, keys, ("contacts", "exits"), {"gap": gap})
-    return PainPoints(_tested(members, log, cells, level))
+    return PainPoints(_tested(members, log, cells))
 
 
 def _conditions(log: Log, carry: tuple[str, ...], bought: list[int]) -> Any:
@@ -165,7 +156,7 @@ def _both(whole: Any, part: Any, kind: str, condition: Callable[[Any], Any]) -> 
     return [t.select(*columns, kind=ibis.literal(kind), condition=name) for t, name in named]
 
 
-def _tested(members: Members, log: Log, cells: Cells, level: float) -> pd.DataFrame:
+def _tested(members: Members, log: Log, cells: Cells) -> pd.DataFrame:
     """One row a persona and condition that can be tested, worst first."""
     keys = cells.keys.reset_index(names="cell")
     under = keys[keys["condition"] != ""].merge(
@@ -182,16 +173,14 @@ def _tested(members: Members, log: Log, cells: Cells, level: float) -> pd.DataFr
     sums = np.stack([with_it, whole - with_it], axis=-2)  # (folds, assigned, conditions, with/without, 2)
     # How often a visit ends is not what personas are told apart by, whether or not the contacts are.
     base = cells.sums["contacts"].sum(axis=-1)
-    rates = members.estimate(sums, lambda s: s[..., 0] / s[..., 1], "identity", level, base).estimate
-    total = members.estimate(sums, lambda s: s, "identity", level, base).estimate
+    rates = members.estimate(sums, lambda s: s[..., 0] / s[..., 1], "identity", base).estimate
+    total = members.estimate(sums, lambda s: s, "identity", base).estimate
     fewest = np.minimum(total[..., 0], total[..., 1] - total[..., 0]).min(axis=-1, initial=np.inf)
     enough = np.asarray(fewest >= ENOUGH)
     gap = members.estimate(
-        sums, lambda s: s[..., 0, 0] / s[..., 0, 1] - s[..., 1, 0] / s[..., 1, 1], "identity", level, base
+        sums, lambda s: s[..., 0, 0] / s[..., 0, 1] - s[..., 1, 0] / s[..., 1, 1], "identity", base
     )
-    with np.errstate(divide="ignore", invalid="ignore"):
-        p = 2 * distributions.t.sf(np.abs(gap.estimate / gap.se), FOLDS - 1)
-    frames = []
+    p, ends, frames = gap.p(FOLDS - 1), gap.columns(), []
     for k, persona in enumerate(members.personas):
         frame = pd.DataFrame(
             {
@@ -199,9 +188,7 @@ def _tested(members: Members, log: Log, cells: Cells, level: float) -> pd.DataFr
                 "stage": log.decode(under["stage"], "stage"),
                 "touchpoint": log.decode(under["touchpoint"], "touchpoint"),
                 "condition": under["condition"],
-                "estimate": gap.estimate[k],
-                "low": gap.low[k],
-                "high": gap.high[k],
+                **{end: values[k] for end, values in ends.items()},
                 "n": cells.own["contacts"][k, one].astype(int),
                 "customers": cells.people["contacts"][k, one].astype(int),
                 "with_it": rates[k, :, 0],

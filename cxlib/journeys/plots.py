@@ -86,13 +86,12 @@ def drop_off(result: DropOff, purchases: tuple[str, ...] = (), top: int = 16) ->
     table = result.visible().head(top)
     if table.empty:
         return figures.nothing("Where visits end")
-    fig, ax = figures.figure(height=0.27 * len(table) + 1.2)
     colours = [MUTED if name in purchases else WARM for name in table["touchpoint"]]
-    figures.dots(ax, list(table["touchpoint"]), table["estimate"], table["low"], table["high"], colours)
+    title = "Where visits end" + (" (grey: after a purchase)" if purchases else "")
+    unit, names = "share of events that are the last of the visit", list(table["touchpoint"])
+    fig, ax = figures.dotted(table, names, unit, title, colour=colours, height=1.2, row=0.27)
     ax.set_xlim(0, 1)
     ax.set_xticks(np.linspace(0, 1, 6), [f"{x:.0%}" for x in np.linspace(0, 1, 6)])
-    ax.set_xlabel("share of events that are the last of the visit")
-    ax.set_title("Where visits end" + (" (grey: after a purchase)" if purchases else ""))
     lost = table[~table["touchpoint"].isin(purchases)]
     top_line = (
         ""

@@ -18,11 +18,11 @@ import numpy as np
 import pandas as pd
 
 from cxlib.contract import STAGES
-from cxlib.errors import CxLookupError, did_you_mean
+from cxlib.errors import require
 from cxlib.journeys.map_lines import Lines
 from cxlib.journeys.members import Members
 from cxlib.journeys.pain_points import PainPoints, pain_points
-from cxlib.results import EVERYWHERE, TOO_FEW, Claim, Result, in_csv, minimum, nice, percent, visible
+from cxlib.results import EVERYWHERE, TOO_FEW, Claim, Framed, in_csv, minimum, nice, percent, visible
 from cxlib.study.log import GAP
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ MEASURES = {
 
 
 @dataclass(frozen=True, eq=False)
-class JourneyMap(Result):
+class JourneyMap(Framed):
     """One journey map a persona, and one of everybody.
 
     `frame`: persona, stage, measure, name, estimate, low, high, n, customers (the row rests on), first_step,
@@ -60,17 +60,12 @@ class JourneyMap(Result):
     everybody's; `left_out`: customers without a membership, who are in no map.
     """
 
-    frame: pd.DataFrame = field(repr=False)
     pains: PainPoints = field(repr=False)
     personas: tuple[str, ...]
     channels: Mapping[str, str]
     question: str = ""
     unlike: tuple[float, ...] = ()
     left_out: int = 0
-
-    def table(self) -> pd.DataFrame:
-        """One row a line of a map."""
-        return self.frame
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -85,11 +80,7 @@ class JourneyMap(Result):
     def of(self, *personas: str) -> JourneyMap:
         """The maps of these personas only; CxLookupError lists those there are."""
         for persona in personas:
-            if persona not in self.personas:
-                raise CxLookupError(
-                    f"No map is of `{persona}`.{did_you_mean(persona, self.personas)} "
-                    f"There are: {', '.join(self.personas)}."
-                )
+            require(persona, self.personas, f"No map is of `{persona}`")
         kept = self.frame[self.frame["persona"].isin(personas)].reset_index(drop=True)
         pains = PainPoints(self.pains.frame[self.pains.frame["persona"].isin(personas)])
         unlike = tuple(d for p, d in zip(self.personas, self.unlike, strict=True) if p in personas)
@@ -203,7 +194,6 @@ def journey_map(
     question: str | None = None,
     from_log: bool = False,
     gap: str = GAP,
-    level: float = 0.95,
 ) -> JourneyMap:
     """A journey map of everybody and, with `memberships`, of each persona.
 
@@ -224,10 +214,10 @@ def journey_map(
     """
     log = study.log(gap=gap)
     members = Members.of(study, log, memberships, from_log)
-    lines = Lines(study, log, members, level)
+    lines = Lines(study, log, members)
     touchpoints, unlike = lines.touchpoints()
     asked, feeling = lines.feeling(question)
-    pains = pain_points(study, memberships, gap, level)
+    pains = pain_points(study, memberships, gap)
     frame = pd.concat(
         [*lines.met(), *touchpoints, *feeling, *lines.visits(), _worst(pains)], ignore_index=True
     )

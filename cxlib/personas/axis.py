@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cxlib.personas.blocks import TINY, Answers, Array, Block, Choices, Measures, Params, Values
+from cxlib.customers.blocks import TINY, Answers, Array, Block, Choices, Measures, Params, Values
 from cxlib.personas.mixture import TOLERANCE, Mixture, shared
 
 POINTS, STEPS = 9, 80

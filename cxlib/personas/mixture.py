@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from cxlib.personas.blocks import Array, Block, Params
+from cxlib.customers.blocks import Array, Block, Params
 
-STARTS, SAMPLE = 6, 2000
-SHORT, LONG, TOLERANCE = 25, 150, 1e-5  # steps, and the gain a person in log-likelihood that ends them
+STARTS, KEPT, SAMPLE = 6, 2, 2000
+FIRST, SHORT, LONG = 10, 15, 150  # steps of all starts, of those kept, and of the best with everybody
+TOLERANCE = 1e-5  # the gain a person in log-likelihood that ends them
 
 
 @dataclass(frozen=True)
@@ -72,16 +73,21 @@ def em(blocks: Sequence[Block], weights: Array, steps: int) -> Mixture:
     return Mixture(fitted.sizes, params, value, n, free)
 
 
-def mixture(blocks: Sequence[Block], k: int, seed: int = 0) -> Mixture:
-    """The best of several starts with k kinds, the largest kind first."""
+def mixture(blocks: Sequence[Block], k: int, seed: int = 0, starts: int = STARTS) -> Mixture:
+    """The best of several starts with k kinds, the largest kind first.
+
+    Short runs of all starts, longer ones of the best, the best of these with everybody (Biernacki, Celeux and
+    Govaert 2003, Computational Statistics and Data Analysis 41).
+    """
     n = len(blocks[0].observed)
     if k == 1:
         return em(blocks, np.ones((n, 1)), 30)
     rng = np.random.default_rng([seed, k])
     sample: Any = np.sort(rng.permutation(n)[:SAMPLE])
     some = [block.take(sample) for block in blocks]
-    starts = [em(some, rng.dirichlet(np.full(k, 0.5), len(sample)), SHORT) for _ in range(STARTS)]
-    best = max(starts, key=lambda m: m.log_likelihood)
+    tried = [em(some, rng.dirichlet(np.full(k, 0.5), len(sample)), FIRST) for _ in range(starts)]
+    kept = sorted(tried, key=lambda m: -m.log_likelihood)[:KEPT]
+    best = max((em(some, m.posterior(some), SHORT) for m in kept), key=lambda m: m.log_likelihood)
     # Parameters start anew: a sample has not seen every context.
     return ordered(em(blocks, best.posterior(blocks), LONG))
 

@@ -10,16 +10,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from cxlib.customers.blocks import Array, aligned
+from cxlib.customers.features import Features, features, keeper
+from cxlib.customers.sources import Period
 from cxlib.errors import CxValueError
-from cxlib.personas.blocks import Array, aligned
 from cxlib.personas.cards import Cards, cards
 from cxlib.personas.evidence import Evidence, gather
-from cxlib.personas.features import Features, features, keeper
 from cxlib.personas.mixture import Mixture, mixture
+from cxlib.personas.place import SURE, Placed, placed
+from cxlib.personas.score import score
 from cxlib.personas.words import differences, labels
 from cxlib.results import Claim, Result
 
@@ -64,7 +68,7 @@ class Personas(Result):
         Touchpoints, contexts and categories that the fit has not seen are left out; a block that is
         missing adds nothing.
         """
-        given = {block.name: block for block in features.blocks}
+        given = {block.name: block for block in (*features.blocks, *features.spare)}
         known = [
             i for i, block in enumerate(self.features.blocks) if type(given.get(block.name)) is type(block)
         ]
@@ -77,14 +81,56 @@ class Personas(Result):
         part = Mixture(self.fitted.sizes, tuple(self.fitted.params[i] for i in known), 0.0, features.n, 0)
         return _memberships(features.persons, part.posterior(blocks), self.labels)
 
+    def score(
+        self,
+        given: Study | ir.Table | pd.DataFrame,
+        since: str | pd.Timestamp | None = None,
+        until: str | pd.Timestamp | None = None,
+    ) -> ir.Table:
+        """Memberships of everybody, computed on the engine: a lazy Ibis table of `person` and a column a persona.
+
+        given : a study, or one row a customer as an Ibis table or frame (`person` and the columns of the features)
+        since, until : as in `features`; for a study only
+
+        The same numbers as `predict_proba` of their features. What the personas have not seen is left out, and
+        what the data lack (such as columns of `extra`) adds nothing; CxValueError where nothing is left.
+
+        >>> import cxlib as cx
+        >>> study = cx.open_study("demo")
+        >>> personas = cx.personas.fit(cx.personas.features(study, sample=1000), k=2)
+        >>> everybody = study.fetch(personas.score(study))
+        >>> len(everybody) > personas.features.n, bool((everybody.iloc[:, 1:].sum(axis=1) - 1).abs().max() < 1e-9)
+        (True, True)
+        """
+        blocks = self.features.blocks
+        learnt = {block.name: (block, p) for block, p in zip(blocks, self.fitted.params, strict=True)}
+        return score(given, learnt, self.fitted.sizes, self.labels, Period.of(since, until))
+
+    def place(self, features: Features, sure: float = SURE) -> Placed:
+        """The persona of each of other customers, or `uncertain` where none is at least `sure`.
+
+        Raises CxValueError where `sure` is no probability over 1/2, below which two personas could be meant.
+
+        >>> import cxlib as cx
+        >>> features = cx.personas.features(cx.open_study("demo"))
+        >>> placed = cx.personas.fit(features, k=2).place(features, sure=0.9)
+        >>> placed.frame.columns.tolist(), bool((placed.frame["persona"] == "uncertain").any())
+        (['person', 'persona', 'probability'], True)
+        """
+        return placed(self.predict_proba(features), sure)
+
     def evidence(self) -> Evidence:
         """How many kinds, and how we know: BIC by k, later visits, data without kinds."""
         return self.found
 
-    def cards(self) -> Cards:
-        """What each kind is, does, spends and feels, and what it is not."""
+    def cards(self, said: pd.DataFrame | None = None, themes: pd.DataFrame | None = None) -> Cards:
+        """What each kind is, does, spends and feels, how to recognise it, and what it is not; see `cards.cards`.
+
+        `said`: what customers wrote, one row a comment (`person`, `comment`, masked); `themes`: one row a comment
+        and theme that it bears (`person`, `theme`, `comment`). `cx.text` makes both.
+        """
         posterior = self.memberships.iloc[:, 1:].to_numpy()
-        return cards(self.labels, posterior, self.features, self.table())
+        return cards(self.labels, posterior, self.features, self.table(), said, themes)
 
     def claim(self) -> Claim:
         """The verdict in words."""
@@ -136,7 +182,8 @@ def memberships(
 ) -> pd.DataFrame:
     """The `.memberships` of `fit(features(study, since=, until=), kmax, seed)`: fitted once a study, then remembered.
 
-    What later chapters take: person and one probability column a persona; rows sum to 1.
+    What later chapters take: person and one probability column a persona; rows sum to 1. Where the fit was on
+    a sample of the customers, all are scored on the engine.
 
     >>> import cxlib as cx
     >>> frame = cx.personas.memberships(cx.open_study("demo"))
@@ -146,7 +193,8 @@ def memberships(
 
     def build() -> pd.DataFrame:
         made = replace(features(study, since=since, until=until), keep=None)
-        return fit(made, kmax, seed).memberships
+        found = fit(made, kmax, seed)
+        return found.memberships if made.share == 1 else study.fetch(found.score(study, since, until))
 
     return keeper(study, since, until)("memberships", {"kmax": kmax, "seed": seed}, build)
 

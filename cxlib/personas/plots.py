@@ -5,24 +5,21 @@ from __future__ import annotations
 import textwrap
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
 from cxlib import figures
-from cxlib.figures import ACCENT, COLOURS, FAINT, INK, MUTED, WARM, Shown
-from cxlib.personas.cards import MEANS, Cards
+from cxlib.figures import ACCENT, COLOURS, INK, MUTED, WARM, Shown
+from cxlib.personas.cards import MEANS
 from cxlib.personas.evidence import Evidence
 from cxlib.personas.model import Personas
-from cxlib.personas.words import in_words
-from cxlib.results import nice, percent, visible
-
-ACROSS = 3  # cards side by side
-LINES = 16.6  # of a card
+from cxlib.personas.movement import Drift, Movement
+from cxlib.personas.residuals import RATE, Residuals, feature_name
+from cxlib.personas.stability import READINGS, Stability
+from cxlib.personas.wall_plot import cards
+from cxlib.results import percent, visible
 
 
 def evidence(result: Evidence) -> Shown:
-    """BIC by the number of kinds, against one axis without gaps and against shuffled data."""
-    table = result.table()
+    """BIC by the number of kinds against one axis without gaps, and what one more kind foretells of later visits."""
+    table = result.frame
     kinds = table[table["kinds"].notna()]
     fig, (left, right) = figures.figure("wide", height=3.3, columns=2)
     above = kinds["bic"] - kinds["bic"].min() + 1
@@ -60,6 +57,64 @@ def evidence(result: Evidence) -> Shown:
     return figures.finish(fig, alt)
 
 
+def others(result: Evidence) -> Shown:
+    """Whether one more kind, learnt from half of the customers, foretells the other half."""
+    gains = result.compared.dropna(subset=["others"])
+    if gains.empty:
+        return figures.nothing("Does one more kind foretell other customers?")
+    fig, ax = figures.figure(height=0.4 * len(gains) + 1.2)
+    names = [f"from {k - 1} to {k}" for k in gains.index]
+    colours = [WARM if k > result.k else ACCENT for k in gains.index]
+    figures.dots(ax, names, gains["others"], gains["others_low"], gains["others_high"], colours, against=0)
+    ax.set_xscale("symlog", linthresh=0.05)
+    ax.set_xticks([-0.1, 0, 0.1, 1], ["-0.1", "0", "0.1", "1"])
+    ax.set_xlabel("gain in log-likelihood a customer (logarithmic from 0.05)")
+    ax.set_title("Does one more kind foretell other customers?")
+    said = "; ".join(f"{name} kinds {gain:+.3f}" for name, gain in zip(names, gains["others"], strict=True))
+    return figures.finish(
+        fig, f"Gain in log-likelihood of customers not learnt from, with intervals: {said}."
+    )
+
+
+def stability(result: Stability) -> Shown:
+    """How well each persona survives in resamples."""
+    table = result.visible()
+    if table.empty:
+        return figures.nothing("Which personas fall apart in resamples?")
+    fig, ax = figures.figure(height=0.42 * len(table) + 1.5)
+    figures.dots(ax, list(table["persona"]), table["estimate"], table["low"], table["high"])
+    ax.set_yticks(ax.get_yticks(), [_wrapped(name, 40) for name in table["persona"]])
+    least = min(0.38, float(table["low"].min()) - 0.05)
+    for begin, said in READINGS.items():
+        ax.axvline(begin, color=MUTED, linewidth=1, linestyle=":")
+        ax.text(max(begin, least) + 0.005, -0.95, said, fontsize=8, color=MUTED)
+    ax.set_ylim(-1.1, len(table) - 0.4)
+    ax.set_xlim(least, 1.0)
+    ax.set_xlabel(f"Jaccard index over {result.times} resamples")
+    ax.set_title("Which personas fall apart in resamples?")
+    said = "; ".join(f"{r.persona} {r.estimate:.2f}, {r.reading}" for r in table.itertuples())
+    return figures.finish(fig, f"Stability of each persona, with the range of its resamples: {said}.")
+
+
+def residuals(result: Residuals) -> Shown:
+    """The pairs of features that still go together within personas, the surest of each two blocks."""
+    table = visible(result.shown()).head(10)
+    if table.empty:
+        return figures.nothing("What is left unexplained?")
+    fig, ax = figures.figure(height=0.36 * len(table) + 1.2)
+    names = [_wrapped(" / ".join(feature_name(row)), 46) for row in table.to_dict("records")]
+    colours = [WARM if p <= RATE else MUTED for p in table["p"]]
+    figures.dots(ax, names, table["estimate"], table["low"], table["high"], colours, against=0)
+    ax.set_yticks(ax.get_yticks(), names)
+    ax.set_xlabel("correlation left within personas")
+    ax.set_title("What is left unexplained?")
+    said = f"{names[0]} {table['estimate'].iloc[0]:+.2f}".replace("\n", " ")
+    count = int((table["p"] <= RATE).sum())
+    return figures.finish(
+        fig, f"{len(table)} pairs of features, {count} of them left over beyond chance; the surest is {said}."
+    )
+
+
 def sizes(personas: Personas) -> Shown:
     """How large each persona is, with intervals."""
     table = visible(personas.table())
@@ -77,97 +132,55 @@ def sizes(personas: Personas) -> Shown:
     return figures.finish(fig, f"Shares of customers with intervals: {said}.")
 
 
-def cards(result: Cards) -> Shown:
-    """The persona cards, side by side: size, value, how visits begin, feelings, what is most its own and what is not."""
-    table = visible(result.table())
-    names = [name for name in result.labels if name in set(table["persona"])]
-    if not names:
-        return figures.nothing("Personas")
-    columns = min(ACROSS, len(names))
-    rows = -(-len(names) // columns)
-    fig, grid = figures.figure(3.2 * columns, 4.5 * rows, columns, rows)
-    with figures.style():
-        for ax in np.ravel(grid):
-            ax.set_axis_off()
-        for ax, name in zip(np.ravel(grid), names, strict=False):
-            colour = COLOURS[result.labels.index(name) % len(COLOURS)]
-            _card(ax, name, table[table["persona"] == name], colour)
-    said = []
-    for name in names:
-        size = table[(table["persona"] == name) & (table["about"] == "size")]
-        said.append(f"{name}, {percent(size['estimate'].iloc[0])}" if len(size) else name)
-    return figures.finish(fig, f"Cards of {len(names)} personas: {'; '.join(said)}.")
+def movement(result: Movement) -> Shown:
+    """The share of each persona that moved on in the last pair of periods, and what counting would say."""
+    table = result.visible()
+    if table.empty:
+        return figures.nothing("Who changed persona", result.claim())
+    table = table[table["until"] == table["until"].iloc[-1]]
+    fig, ax = figures.dotted(table, table["persona"], "share who changed", "Who changed persona", row=0.4)
+    figures.beside(ax, table["naive"], "by likeliest personas")
+    ax.xaxis.set_major_formatter(lambda x, _: f"{x:.0%}")
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    said = (f"{r.persona} {percent(r.estimate)}, counted {percent(r.naive)}" for r in table.itertuples())
+    return figures.finish(fig, f"Shares who changed persona with intervals: {'; '.join(said)}.")
 
 
-def _card(ax: Any, name: str, lines: pd.DataFrame, colour: str) -> None:
-    from matplotlib.patches import FancyBboxPatch, Rectangle
-
-    ax.set_xlim(0, 1)
-    ax.set_ylim(LINES, 0)
-    box: dict[str, Any] = {"boxstyle": "round,pad=0,rounding_size=0.03", "mutation_aspect": LINES}
-    ax.add_patch(FancyBboxPatch((0, 0), 1, LINES, facecolor="#fbfcfd", edgecolor=FAINT, **box))
-    ax.add_patch(Rectangle((0, 0), 1, 2.2, facecolor=colour, edgecolor="none"))
-    letter, _, words = name.partition(": ")
-    _left(ax, 1.1, letter, 20, color="white", fontweight="bold")
-    _left(ax, 1.1, _wrapped(words or name, 26), 9, x=0.17, color="white", fontweight="bold")
-    by = {about: lines[lines["about"] == about] for about in lines["about"].unique()}
-    at = 2.9
-    for row in by.get("size", lines.head(0)).itertuples():
-        _left(ax, at, f"{100 * row.estimate:.0f} % of customers", 10.5, fontweight="bold")
-        _right(ax, at, f"{100 * row.low:.0f} to {100 * row.high:.0f} %", color=MUTED)
-    at += 0.95
-    for row in by.get("value", lines.head(0)).itertuples():
-        ratio = row.estimate / max(row.overall, 1e-9)
-        at = _bar(ax, at, str(row.feature).removesuffix(" a customer"), ratio, colour)
-    for row in by.get("feelings", lines.head(0)).itertuples():
-        other = "discontent" if row.difference < -0.1 else "as content as others"
-        face = "content" if row.difference > 0.1 else other
-        _left(ax, at, f"Feels {face} ({row.estimate:+.2f} sd)")
-        at += 0.9
-    titles = {"beginnings": "Visits begin with", "most": "More than others", "not": "Less than others"}
-    for about, title in titles.items():
-        said = by.get(about, lines.head(0)).head(3)
-        if said.empty:
-            continue
-        _left(ax, at, title, 7.5, color=MUTED)
-        at += 0.72
-        for row in said.itertuples():
-            _left(ax, at, figures.label(_said(row, about)), x=0.07)
-            share = row.estimate <= 1 and row.block != "satisfaction"
-            if about != "most" or (share and not str(row.feature).endswith("value")):
-                shares = f"{100 * row.estimate:.0f} %, all {100 * row.overall:.0f} %"
-                _right(ax, at, shares, 7.5, color=MUTED)
-            at += 0.72
-        at += 0.15
-
-
-def _left(ax: Any, at: float, words: str, size: float = 8.5, x: float = 0.04, **style: Any) -> None:
-    ax.text(x, at, words, fontsize=size, va="center", **style)
-
-
-def _right(ax: Any, at: float, words: str, size: float = 8.0, **style: Any) -> None:
-    ax.text(0.96, at, words, fontsize=size, ha="right", va="center", **style)
-
-
-def _said(row: Any, about: str) -> str:
-    difference = abs(row.difference) if about == "not" else row.difference
-    return in_words(row.block, row.feature, difference) or nice(row.feature)
-
-
-def _bar(ax: Any, at: float, what: str, ratio: float, colour: str) -> float:
-    """A bar of a mean against that of all customers, which is the grey line in the middle."""
-    from matplotlib.patches import Rectangle
-
-    left, middle, width = 0.34, 0.53, 0.38
-    _left(ax, at, nice(what))
-    ax.add_patch(Rectangle((left, at - 0.2), min(ratio / 2, 1) * width, 0.4, facecolor=colour, alpha=0.75))
-    ax.plot([middle, middle], [at - 0.35, at + 0.35], color=MUTED, linewidth=1)
-    _right(ax, at, f"{ratio:.1f} x")
-    return at + 0.8
+def drift(result: Drift) -> Shown:
+    """The size of each persona among the customers of each period."""
+    sizes = visible(result.sizes)
+    if sizes.empty:
+        return figures.nothing("How large was each persona?")
+    fig, ax = figures.figure()
+    names = list(dict.fromkeys(sizes["period"]))
+    for place, (persona, own) in enumerate(sizes.groupby("persona", sort=False)):
+        at, colour = own["period"].map(names.index) + 0.06 * place, COLOURS[place % len(COLOURS)]
+        ax.vlines(at, own["low"], own["high"], color=colour, linewidth=2.2, alpha=0.45)
+        ax.plot(at, own["estimate"], "o-", color=colour, label=figures.label(persona))
+    ax.set_ylim(0)
+    ax.set_xticks(range(len(names)), [f"from {name}" for name in names])
+    ax.yaxis.set_major_formatter(lambda y, _: f"{y:.0%}")
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    ax.set_title("How large was each persona?")
+    last = sizes[sizes["period"] == names[-1]]
+    said = "; ".join(f"{r.persona} {percent(r.estimate)}" for r in last.itertuples())
+    return figures.finish(
+        fig, f"Sizes of personas in {len(names)} periods, with intervals; in the last: {said}."
+    )
 
 
 def _wrapped(text: str, width: int) -> str:
     return "\n".join(textwrap.wrap(text, width)) or text
 
 
-__all__ = ["MEANS", "cards", "evidence", "sizes"]
+__all__ = [
+    "MEANS",
+    "cards",
+    "drift",
+    "evidence",
+    "movement",
+    "others",
+    "residuals",
+    "sizes",
+    "stability",
+]

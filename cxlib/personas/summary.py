@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from cxlib.customers.features import features
 from cxlib.errors import CxLookupError
-from cxlib.personas.features import features
 from cxlib.personas.model import Personas, fit
 from cxlib.results import Summary, percent, visible
 
@@ -50,7 +50,7 @@ def planted(study: Study) -> pd.DataFrame:
 
 NEXT = {
     "kinds": "Next: give each persona its own journey template, and test whether what helps one harms another.",
-    "degrees": "Next: steer by the axis itself, as a number a customer; thresholds on it are yours to choose.",
+    "degrees": "Next: steer by where a customer stands on that axis, a number each; thresholds on it are yours to choose.",
     "phases": "Next: treat customers by where they are on their way, not by who they are.",
     "one kind": "Next: one journey template for everybody; spend on what hurts all customers alike.",
     "cannot tell": "Next: collect more of what customers repeat before building anything on personas.",

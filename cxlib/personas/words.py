@@ -12,13 +12,14 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from cxlib.personas.blocks import Answers, Array, Block, Choices, Values
+from cxlib.customers.blocks import Answers, Array, Block, Choices, Values
 from cxlib.results import nice
 from cxlib.study.log import END
 
 LONGEST = 40
 FEELINGS = "satisfaction"
 TRAVEL = ("beginnings", "steps")
+MOTIVES = {"motive", "motives", "motivation", "need", "needs", "goal", "goals", "reason", "purpose"}
 
 
 def differences(blocks: Sequence[Block], posterior: Array) -> pd.DataFrame:
@@ -97,6 +98,15 @@ def letter(kind: int) -> str:
     return chr(ord("A") + kind) if kind < 26 else f"A{kind}"
 
 
+def is_motive(name: str) -> bool:
+    """Whether a declared attribute says what customers come for, by a word of its name.
+
+    >>> is_motive("main_motive"), is_motive("region")
+    (True, False)
+    """
+    return bool(MOTIVES & set(name.lower().split("_")))
+
+
 def _fits(kind: int, words: list[str]) -> bool:
     return len(f"{letter(kind)}: {', '.join(words)}") <= LONGEST
 
@@ -121,4 +131,4 @@ def in_words(block: str, feature: str, difference: float) -> str:
     return nice(feature) if block in TRAVEL else f"{nice(block)} {nice(feature)}"
 
 
-__all__ = ["differences", "in_words", "labels", "letter"]
+__all__ = ["differences", "in_words", "is_motive", "labels", "letter"]

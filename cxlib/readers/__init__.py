@@ -17,18 +17,10 @@ from typing import Any, Protocol, cast
 
 import pandas as pd
 
-from cxlib.errors import CxLookupError, did_you_mean
+from cxlib.errors import require
 
-READERS: dict[str, str] = {
-    "airline_tweets": "cxlib.readers.airline_tweets",
-    "bpic2012": "cxlib.readers.bpic2012",
-    "cdnow": "cxlib.readers.cdnow",
-    "chn_hotel_reviews": "cxlib.readers.chn_hotel_reviews",
-    "laroseda": "cxlib.readers.laroseda",
-    "olist": "cxlib.readers.olist",
-    "sfo_survey": "cxlib.readers.sfo_survey",
-}
-"""Name of a reader (and of its data set in data/registry.tsv) -> its module."""
+READERS = ("airline_tweets", "bpic2012", "cdnow", "chn_hotel_reviews", "laroseda", "olist", "sfo_survey")
+"""The readers, by the names of their modules and of their data sets in data/registry.tsv."""
 
 
 class Reader(Protocol):
@@ -46,12 +38,10 @@ def reader(name: str) -> Reader:
 
     >>> reader("olits")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    cxlib.errors.CxLookupError: no reader `olits`; there are: airline_tweets, ... Did you mean `olist`?
+    cxlib.errors.CxLookupError: There is no reader `olits`. Did you mean `olist`? There are: airline_tweets, ...
     """
-    if name not in READERS:
-        known = ", ".join(sorted(READERS))
-        raise CxLookupError(f"no reader `{name}`; there are: {known}.{did_you_mean(name, READERS)}")
-    return cast(Reader, importlib.import_module(READERS[name]))
+    known = require(name, READERS, f"There is no reader `{name}`")
+    return cast(Reader, importlib.import_module(f"cxlib.readers.{known}"))
 
 
 def recognise(folder: Path) -> str | None:

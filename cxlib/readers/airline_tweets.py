@@ -18,8 +18,7 @@ from typing import Any
 
 import pandas as pd
 
-from cxlib.errors import CxValueError
-from cxlib.readers.text import read_columns, whole
+from cxlib.readers.text import read_columns, refuse, whole
 
 SETTINGS: dict[str, Any] = {
     "name": "airline_tweets",
@@ -53,9 +52,10 @@ def read(files: Mapping[str, Path]) -> dict[str, pd.DataFrame]:
     columns = "tweet_id airline airline_sentiment airline_sentiment_confidence negativereason"
     columns += " negativereason_confidence name text retweet_count tweet_created"
     raw = read_columns(files, FILE, columns.split())
-    _refuse(raw["airline_sentiment"], ~raw["airline_sentiment"].isin(MOODS), "one of its three moods")
+    moods = raw["airline_sentiment"]
+    refuse(moods[~moods.isin(MOODS)], FILE, "one of its three moods")
     raw["ts"] = pd.to_datetime(raw["tweet_created"], format="%Y-%m-%d %H:%M:%S %z", utc=True, errors="coerce")
-    _refuse(raw["tweet_created"], raw["ts"].isna(), "a time with its zone")
+    refuse(raw["tweet_created"][raw["ts"].isna()], FILE, "a time with its zone")
     raw["confidence"] = pd.to_numeric(raw["airline_sentiment_confidence"])
     # The writer's number is the place of their first tweet: unlike a digest, nobody can compute it from a name.
     raw["customer_id"] = "writer " + (pd.factorize(raw["name"])[0] + 1).astype(str).astype(object)
@@ -86,11 +86,3 @@ def read(files: Mapping[str, Path]) -> dict[str, pd.DataFrame]:
 def _line(text: str) -> str:
     """A tweet on one line, its account names masked, its HTML read."""
     return " ".join(re.sub(HANDLE, "[handle]", html.unescape(text)).split())
-
-
-def _refuse(values: pd.Series, wrong: pd.Series, wanted: str) -> None:
-    if wrong.any():
-        raise CxValueError(
-            f"{FILE}, column {values.name}: {wrong.sum():,} value(s) are not {wanted}, for example "
-            f"{values[wrong].iloc[0]!r}. Take the file as published."
-        )

@@ -17,8 +17,8 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from cxlib.errors import CxLookupError
 from cxlib.readers import xes
+from cxlib.readers.text import present
 
 SETTINGS: dict[str, Any] = {
     "name": "bpic2012",
@@ -78,9 +78,7 @@ def read(files: Mapping[str, Path]) -> dict[str, pd.DataFrame]:
     events at one time stay in order. Raises `CxLookupError` without the file, `CxValueError` for one that
     is no such log.
     """
-    if FILE not in files:
-        raise CxLookupError(f"the file {FILE} is missing; there are: {', '.join(sorted(files)) or 'none'}.")
-    log = pa.concat_tables(xes.events(files[FILE]), promote_options="default").to_pandas()
+    log = pa.concat_tables(xes.events(present(files, FILE)), promote_options="default").to_pandas()
     touchpoints = pd.DataFrame(
         {
             "event_id": range(1, len(log) + 1),

@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 
 from cxlib.errors import CxLookupError, CxValueError
-from cxlib.readers.text import minor_units, times, whole
+from cxlib.readers.text import minor_units, present, times, whole
 
 SETTINGS: dict[str, Any] = {
     "name": "cdnow",
@@ -97,11 +97,8 @@ def _lines(files: Mapping[str, Path], file: str) -> pd.DataFrame:
     """The file's fields as text, with the number of the line each stands on."""
     if file not in COLUMNS:
         raise CxLookupError(f"CDNOW has no file {file}; there are: {', '.join(FILES)}.")
-    if file not in files or not Path(files[file]).is_file():
-        there = ", ".join(sorted(name for name, path in files.items() if Path(path).is_file())) or "none"
-        raise CxLookupError(f"the file {file} is missing; there are: {there}. Put it beside the others.")
     names = COLUMNS[file]
-    lines = Path(files[file]).read_text(encoding="utf-8-sig").splitlines()
+    lines = present(files, file).read_text(encoding="utf-8-sig").splitlines()
     rows = [[*line.split(), str(number)] for number, line in enumerate(lines, start=1) if line.strip()]
     if rows and file == MASTER and not rows[0][0].isdigit():
         rows = rows[1:]

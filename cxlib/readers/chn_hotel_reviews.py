@@ -15,8 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from cxlib.errors import CxValueError
-from cxlib.readers.text import read_columns
+from cxlib.readers.text import read_columns, refuse
 
 SETTINGS: dict[str, Any] = {
     "name": "chn_hotel_reviews",
@@ -42,12 +41,7 @@ def read(files: Mapping[str, Path]) -> dict[str, pd.DataFrame]:
     `CxValueError` for a missing column or a label that is neither 0 nor 1.
     """
     raw = read_columns(files, FILE, ["label", "review"])
-    wrong = raw.loc[~raw["label"].isin(["0", "1"]), "label"]
-    if len(wrong):
-        raise CxValueError(
-            f"{FILE}, column label: {len(wrong):,} value(s) are neither 0 nor 1, for example "
-            f"{wrong.iloc[0]!r}. Take the file as published."
-        )
+    refuse(raw.loc[~raw["label"].isin(["0", "1"]), "label"], FILE, "0 or 1")
     raw = raw[raw["review"].str.strip().fillna("").ne("")]
     surveys = pd.DataFrame(
         {

@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from cxlib.errors import CxValueError
-from cxlib.readers.text import minor_units, read_columns, whole
+from cxlib.readers.text import minor_units, read_columns, refuse, whole
 
 FILE = "hillstrom.csv"
 FILES = (FILE,)
@@ -61,10 +61,6 @@ def _values(text: pd.Series, kind: str) -> pd.Series:
     if kind == "dollars":
         return minor_units(text, FILE).astype("float64") / 100
     values = whole(text, FILE).astype("int64")
-    if kind == "flag" and not values.isin([0, 1]).all():
-        wrong = values[~values.isin([0, 1])]
-        raise CxValueError(
-            f"{FILE}, column {text.name}: {len(wrong):,} value(s) are neither 0 nor 1, such as {wrong.iloc[0]}. "
-            "Take the file anew from its source."
-        )
+    if kind == "flag":
+        refuse(text[~values.isin([0, 1])], FILE, "0 or 1")
     return values

@@ -16,8 +16,8 @@ from typing import Any
 
 import pandas as pd
 
-from cxlib.errors import CxLookupError, CxValueError
-from cxlib.readers.text import whole
+from cxlib.errors import CxValueError
+from cxlib.readers.text import present, whole
 
 SETTINGS: dict[str, Any] = {
     "name": "laroseda",
@@ -60,10 +60,9 @@ def read(files: Mapping[str, Path]) -> dict[str, pd.DataFrame]:
 
 
 def _reviews(files: Mapping[str, Path], file: str) -> pd.DataFrame:
-    if file not in files or not Path(files[file]).is_file():
-        raise CxLookupError(f"the file {file} is missing. Put it beside the other: {' and '.join(FILES)}.")
+    path = present(files, file)
     try:
-        frame = pd.DataFrame(json.loads(Path(files[file]).read_text("utf-8"))["reviews"], dtype="str")
+        frame = pd.DataFrame(json.loads(path.read_text("utf-8"))["reviews"], dtype="str")
         return frame[list(FIELDS)].apply(lambda column: column.str.strip())
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CxValueError(

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from cxlib.contract import CURRENCY, KINDS, TABLES
-from cxlib.errors import CxLookupError, CxValueError, did_you_mean
+from cxlib.errors import CxLookupError, CxValueError, did_you_mean, require
 from cxlib.readers import plain_yaml
 
 ENTRIES = ("sources", "catalog", "identifiers")
@@ -214,10 +214,7 @@ def presets() -> tuple[str, ...]:
 @cache
 def preset(name: str) -> Preset:
     """The preset of that name; CxLookupError lists those there are."""
-    if name not in presets():
-        raise CxLookupError(
-            f"there is no preset `{name}`.{did_you_mean(name, presets())} There are: {', '.join(presets())}."
-        )
+    require(name, presets(), f"there is no preset `{name}`")
     values = plain_yaml.load((Path(__file__).parent / f"{name}.yaml").read_text("utf-8"))
     about: dict[str, Any] = {key: values.pop(key) for key in ("title", "address", "confidence")}
     about |= {key: tuple(values.pop(key, ())) for key in ("recognise", "needs")}

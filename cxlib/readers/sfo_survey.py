@@ -16,8 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from cxlib.errors import CxValueError
-from cxlib.readers.text import read_columns
+from cxlib.readers.text import read_columns, refuse
 
 SETTINGS: dict[str, Any] = {
     "name": "sfo_survey",
@@ -77,6 +76,7 @@ RUNS = {2011: "RUNID", 2013: "RUN", 2014: "RUN"} | dict.fromkeys(range(2015, 201
 LANGUAGES = {"1": "en", "2": "es", "3": "zh", "4": "ja"}
 STRATA = {"1": "departs before 11", "2": "departs 11 to 17", "3": "departs after 17"}
 BLANK = ("", "0", "BLANK")
+CODES = "codes of the survey"
 UNUSED = {"safety": "don't know"}
 
 
@@ -121,7 +121,7 @@ def _answers(who: pd.DataFrame, codes: pd.Series, question: str, file: str) -> p
     scores = [str(score) for score in range(low, high + 1)]
     blank = codes.isin(["", "11"] if question == "nps" else BLANK)
     unused = codes.eq("6") & (high == 5)
-    _refuse(codes[~(codes.isin(scores) | blank | unused)], file)
+    refuse(codes[~(codes.isin(scores) | blank | unused)], file, CODES)
     return who.assign(
         question=question,
         touchpoint="airport" if question in ("nps", "csat") else question.removeprefix("clean_"),
@@ -141,17 +141,8 @@ def _days(stated: pd.Series, year: int) -> pd.Series:
 
 
 def _named(codes: pd.Series, names: Mapping[str, str], file: str) -> pd.Series:
-    _refuse(codes[~codes.isin([*names, *BLANK])], file)
+    refuse(codes[~codes.isin([*names, *BLANK])], file, CODES)
     return codes.map(names)
-
-
-def _refuse(wrong: pd.Series, file: str) -> None:
-    if len(wrong):
-        examples = ", ".join(repr(code) for code in wrong.unique()[:3])
-        raise CxValueError(
-            f"{file}, column {wrong.name}: {len(wrong):,} value(s) are no code of the survey, such as "
-            f"{examples}. Take the file as published."
-        )
 
 
 def _tidy(name: str) -> str:

@@ -30,13 +30,9 @@ def read_columns(
     `CxLookupError` for a file that is not among them and `CxValueError` for one that is not such a file or
     lacks a column.
     """
-    if file not in files or not Path(files[file]).is_file():
-        there = ", ".join(sorted(name for name, path in files.items() if Path(path).is_file())) or "none"
-        raise CxLookupError(f"the file {file} is missing; there are: {there}. Put it beside the others.")
+    path = present(files, file)
     try:
-        frame = pd.read_csv(
-            files[file], dtype=str, keep_default_na=False, na_values=[""], encoding="utf-8-sig"
-        )
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""], encoding="utf-8-sig")
     except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise CxValueError(
             f"{file} is not a UTF-8 comma-separated file with a header ({error}). Save it as one."
@@ -51,6 +47,15 @@ def read_columns(
     return frame[list(columns)]
 
 
+def present(files: Mapping[str, Path], file: str) -> Path:
+    """Where a file lies; CxLookupError names those there are if it is not among them."""
+    there = sorted(name for name, path in files.items() if Path(path).is_file())
+    if file not in there:
+        listed = ", ".join(there) or "none"
+        raise CxLookupError(f"the file {file} is missing; there are: {listed}. Put it beside the others.")
+    return Path(files[file])
+
+
 def times(text: pd.Series, file: str) -> pd.Series:
     """Times written `2018-06-12 20:07:44`, with or without a fraction, in microseconds; null stays null.
 
@@ -58,7 +63,7 @@ def times(text: pd.Series, file: str) -> pd.Series:
     [20.0, nan]
     """
     values = pd.to_datetime(text.where(_matches(text, TIME)), format="ISO8601", errors="coerce")
-    _refuse(text[text.notna() & values.isna()], file, "times written YYYY-MM-DD HH:MM:SS")
+    refuse(text[text.notna() & values.isna()], file, "times written YYYY-MM-DD HH:MM:SS")
     return values.astype("datetime64[us]")
 
 
@@ -68,7 +73,7 @@ def whole(text: pd.Series, file: str) -> pd.Series:
     >>> whole(pd.Series(["5", None]), "reviews.csv").tolist()
     [5, <NA>]
     """
-    _refuse(text[text.notna() & ~_matches(text, INTEGER)], file, "whole numbers")
+    refuse(text[text.notna() & ~_matches(text, INTEGER)], file, "whole numbers")
     return text.astype("Int64")
 
 
@@ -78,7 +83,7 @@ def minor_units(text: pd.Series, file: str, exponent: int = 2) -> pd.Series:
     >>> minor_units(pd.Series(["199.0", "1.005", "1.015", "0.29", None]), "items.csv").tolist()
     [19900, 100, 102, 29, <NA>]
     """
-    _refuse(text[text.notna() & ~_matches(text, AMOUNT)], file, "decimal amounts of money")
+    refuse(text[text.notna() & ~_matches(text, AMOUNT)], file, "decimal amounts of money")
     exact = pa.array(text, type=pa.string(), from_pandas=True).cast(pa.decimal128(25, 10))
     rounded = pc.round(exact, ndigits=exponent, round_mode="half_to_even")
     minor = pc.multiply(rounded, pa.scalar(10**exponent, pa.decimal128(4, 0))).cast(pa.int64())
@@ -89,9 +94,10 @@ def _matches(text: pd.Series, pattern: str) -> pd.Series:
     return text.str.fullmatch(pattern).eq(True)
 
 
-def _refuse(wrong: pd.Series, file: str, wanted: str) -> None:
+def refuse(wrong: pd.Series, file: str, wanted: str) -> None:
+    """CxValueError for values of a column that are not what is wanted, if there are any."""
     if len(wrong):
-        examples = ", ".join(repr(value) for value in wrong.head(3))
+        examples = ", ".join(repr(value) for value in wrong.drop_duplicates().head(3))
         raise CxValueError(
             f"{file}, column {wrong.name}: {len(wrong):,} value(s) are not {wanted}, for example {examples}. "
             "Correct them in the file, or take it anew from its source."

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -58,6 +58,22 @@ class Effect(Result):
     note: str = ""
     df: float = np.inf
     unit: Unit = PLAIN
+
+    @classmethod
+    def of(
+        cls,
+        rung: Rung,
+        outcome: str,
+        estimate: float,
+        se: float,
+        sides: tuple[int, int],
+        df: float,
+        **more: Any,
+    ) -> Effect:
+        """An estimate of some treated and controls (`sides`) with Student's t."""  # fmt: skip
+        reach = float(distributions.t.ppf(0.975, df)) * se
+        ends = (estimate, estimate - reach, estimate + reach)
+        return cls(rung, outcome, *ends, sum(sides), se, *sides, df=df, **more)
 
     def table(self) -> pd.DataFrame:
         """One row: rung, estimate, low, high, n, se, se_classical, treated, controls."""
@@ -131,7 +147,6 @@ def difference(
     treated: str,
     outcome: str,
     randomised: bool = False,
-    level: float = 0.95,
     unit: Unit = PLAIN,
 ) -> Effect:
     """Mean outcome of the treated minus that of the controls.
@@ -151,7 +166,7 @@ def difference(
     scale = sum(part**2 / size for part, size in zip(parts, sizes, strict=True))
     df = sum(parts) ** 2 / scale if scale else float(len(y) - 2)
     rung: Rung = "identified" if randomised else "naive"
-    return _effect(rung, t, y, np.empty((len(y), 0)), outcome, (), level, df, unit)
+    return _effect(rung, t, y, np.empty((len(y), 0)), outcome, (), df, unit)
 
 
 def adjusted(
@@ -161,7 +176,6 @@ def adjusted(
     outcome: str,
     covariates: Sequence[str],
     randomised: bool = False,
-    level: float = 0.95,
     unit: Unit = PLAIN,
 ) -> Effect:
     """The same difference at equal covariates, by least squares.
@@ -175,7 +189,7 @@ def adjusted(
     X = held_equal(frame, covariates, {treated, outcome})
     t, y = two_sides(frame, treated), numbers(frame, outcome)
     rung: Rung = "identified" if randomised else "adjusted"
-    return _effect(rung, t, y, X, outcome, tuple(covariates), level, float(len(y) - 2 - X.shape[1]), unit)
+    return _effect(rung, t, y, X, outcome, tuple(covariates), float(len(y) - 2 - X.shape[1]), unit)
 
 
 def ladder(
@@ -211,19 +225,11 @@ def _effect(
     X: Array,
     outcome: str,
     covariates: tuple[str, ...],
-    level: float,
     df: float,
     unit: Unit,
 ) -> Effect:
     found = coefficient(t, y[:, None], X, covariates)
-    estimate, se, n, ones = (
-        found.estimate.item(),
-        float(np.sqrt(found.covariance.item())),
-        len(y),
-        int(t.sum()),
-    )
-    reach = float(distributions.t.ppf(0.5 + level / 2, df)) * se
-    return Effect(
-        rung, outcome, estimate, estimate - reach, estimate + reach, n, se, ones, n - ones,
-        found.classical.item(), covariates, RANDOMISED if rung == "identified" else "", "", df, unit,
-    )  # fmt: skip
+    se, sides = float(np.sqrt(found.covariance.item())), (int(t.sum()), int((1 - t).sum()))
+    basis = RANDOMISED if rung == "identified" else ""
+    more = {"se_classical": found.classical.item(), "covariates": covariates, "basis": basis, "unit": unit}
+    return Effect.of(rung, outcome, found.estimate.item(), se, sides, df, **more)

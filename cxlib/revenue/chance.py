@@ -13,7 +13,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from scipy import special
-from scipy import stats as distributions
 
 from cxlib.errors import CxValueError
 from cxlib.frames import numbers
@@ -33,7 +32,6 @@ def as_good_as_random(
     outcome: str,
     given: str,
     covariates: Sequence[str] = (),
-    level: float = 0.95,
     unit: Unit = PLAIN,
 ) -> Effect:
     """Average effect of `treated` (0 and 1) on `outcome`, if chance alone decides at equal `given`.
@@ -74,18 +72,14 @@ def as_good_as_random(
         fitted, residual = _line(design, y, t == side)
         gain += sign * fitted
         gain[t == side] += sign * residual / p[t == side]
-    n, estimate = len(gain), float(gain.mean())
-    se, df = float(gain.std(ddof=1) / np.sqrt(n)), float(min(sides) - design.shape[1])
-    reach = float(distributions.t.ppf(0.5 + level / 2, df)) * se
+    se, df = float(gain.std(ddof=1) / np.sqrt(len(gain))), float(min(sides) - design.shape[1])
     left = f" {int((~kept).sum()):,} customers beyond that are left out." if not kept.all() else ""
     note = (
         f"The chance of {nice(treated)} runs from {percent(chance.min())} to {percent(chance.max())}.{left}"
     )
     basis = f"If at equal {nice(given)} chance alone decides"
-    return Effect(
-        "identified", outcome, estimate, estimate - reach, estimate + reach, n, se, sides[1], sides[0],
-        covariates=(given, *covariates), basis=basis, note=note, df=df, unit=unit,
-    )  # fmt: skip
+    more = {"covariates": (given, *covariates), "basis": basis, "note": note, "unit": unit}
+    return Effect.of("identified", outcome, float(gain.mean()), se, (sides[1], sides[0]), df, **more)
 
 
 def _bent(x: Array) -> Array:

@@ -15,7 +15,7 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 
-from cxlib.errors import CxLookupError, CxValueError, did_you_mean
+from cxlib.errors import CxLookupError, CxValueError, require
 from cxlib.results import Claim, nice
 from cxlib.revenue.units import Unit, money
 from cxlib.study.log import microseconds
@@ -119,10 +119,7 @@ def nudged(
     whether they met `touchpoint` in the `window` after it (`adopted`)."""
     exposures = study.table("exposures", needed_by="nudged")
     known = sorted(study.fetch(exposures.select("experiment").distinct())["experiment"])
-    if experiment not in known:
-        raise CxLookupError(
-            f"No experiment is called `{experiment}`.{did_you_mean(experiment, known)} There are: {', '.join(known)}."
-        )
+    require(experiment, known, f"No experiment is called `{experiment}`")
     mine = exposures.filter(exposures["experiment"] == experiment)
     found = study.fetch(mine.select("customer_id", "variant", at=study.engine.micros(mine["ts"])))
     found = found.sort_values(["at", "variant"]).drop_duplicates("customer_id")

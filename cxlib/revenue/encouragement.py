@@ -30,7 +30,6 @@ def encouraged(
     adopted: str,
     outcome: str,
     covariates: Sequence[str] = (),
-    level: float = 0.95,
     unit: Unit = PLAIN,
 ) -> Effect:
     """Effect of `adopted` on `outcome` among those whom the randomised `nudged` makes adopt (both 0 and 1).
@@ -59,7 +58,7 @@ def encouraged(
     if moved == 0:
         raise CxValueError(f"`{nudged}` moved nobody: as many adopted with it as without.")
     df = float(len(y) - 2 - X.shape[1])
-    t = float(distributions.t.ppf(0.5 + level / 2, df))
+    t = float(distributions.t.ppf(0.975, df))
     estimate = up / moved
     (v_up, v_both), (_, v_moved) = covariance
     se = float(np.sqrt(max(v_up - 2 * estimate * v_both + estimate**2 * v_moved, 0)) / abs(moved))

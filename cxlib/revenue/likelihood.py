@@ -43,11 +43,11 @@ class Maximum:
     log_likelihood: float
     note: str
 
-    def interval(self, contrast: Sequence[float] | Array, level: float = 0.95) -> tuple[float, float]:
-        """Ends, as logarithms, for a sum of `contrast` times `logs` (delta method)."""
+    def interval(self, contrast: Sequence[float] | Array) -> tuple[float, float]:
+        """Ends (95 %), as logarithms, for a sum of `contrast` times `logs` (delta method)."""
         c = np.asarray(contrast, dtype=float)
         centre = float(c @ self.logs)
-        reach = float(special.ndtri(0.5 + level / 2) * np.sqrt(c @ self.covariance @ c))
+        reach = float(special.ndtri(0.975) * np.sqrt(c @ self.covariance @ c))
         return centre - reach, centre + reach
 
 
@@ -57,14 +57,12 @@ class Fitted(Result):
 
     maximum : logarithms of `PARAMETERS`, their covariance, the log-likelihood and a note
     n : customers it rests on
-    level : of the intervals
     """
 
     PARAMETERS: ClassVar[tuple[str, ...]] = ()
 
     maximum: Maximum
     n: int
-    level: float = 0.95
 
     @property
     def log_likelihood(self) -> float:
@@ -79,7 +77,7 @@ class Fitted(Result):
     def table(self) -> pd.DataFrame:
         """One row a parameter: parameter, estimate, low, high (observed information, log scale), n."""
         with np.errstate(over="ignore"):
-            ends = np.exp([self.maximum.interval(row, self.level) for row in np.eye(len(self.PARAMETERS))])
+            ends = np.exp([self.maximum.interval(row) for row in np.eye(len(self.PARAMETERS))])
         names, estimate = list(self.PARAMETERS), np.exp(self.maximum.logs)
         return pd.DataFrame(
             {"parameter": names, "estimate": estimate, "low": ends[:, 0], "high": ends[:, 1], "n": self.n}

@@ -74,7 +74,7 @@ class BGNBD(Fitted):
         ) / (2 * STEP)
         se = float(np.sqrt(count @ variance + slope @ self.maximum.covariance @ slope))
         # A count: its root has a steady spread, and stays sensible where less than one purchase is expected.
-        root, z = float(np.sqrt(total)), float(special.ndtri(0.5 + self.level / 2))
+        root, z = float(np.sqrt(total)), float(special.ndtri(0.975))
         reach = z * se / (2 * root) if root > 0 else np.nan
         low = 0.0 if reach > root else (root - reach) ** 2
         return Forecast(t, total, low, (root + reach) ** 2, len(group))
@@ -82,8 +82,8 @@ class BGNBD(Fitted):
     def claim(self) -> Claim:
         """How often customers buy and how many leave after a purchase; what the data could not tell."""
         r, alpha, a, b = np.exp(self.maximum.logs)
-        rate = np.exp(self.maximum.interval([1, -1, 0, 0], self.level))
-        left = special.expit(self.maximum.interval([0, 0, 1, -1], self.level))
+        rate = np.exp(self.maximum.interval([1, -1, 0, 0]))
+        left = special.expit(self.maximum.interval([0, 0, 1, -1]))
         said = (
             f"While they stay, {self.n:,} customers buy {number(r / alpha)} times per unit of time on average"
             f"{_between(rate)}; after a purchase {percent(a / (a + b))} leave"
@@ -115,9 +115,7 @@ class Forecast(Result):
         )
 
 
-def fit_bgnbd(
-    frame: pd.DataFrame, level: float = 0.95, weights: Array | None = None, near: BGNBD | None = None
-) -> BGNBD:
+def fit_bgnbd(frame: pd.DataFrame, weights: Array | None = None, near: BGNBD | None = None) -> BGNBD:
     """Maximum likelihood of BG/NBD on `frequency`, `recency`, `T` (one row a customer, any unit of time).
 
     `frequency`: repeat purchases; `recency`: time from the first to the last; `T`: from the first to the end
@@ -168,7 +166,7 @@ def fit_bgnbd(
     if near is not None and not near.note:
         starts = [tuple(np.exp(near.maximum.logs) / [1, unit, 1, 1])]
     best = maximise(score, BGNBD.PARAMETERS, starts, n)
-    return BGNBD(rescaled(best, 1, unit, -float(nx @ ux) * np.log(unit)), round(n), level)
+    return BGNBD(rescaled(best, 1, unit, -float(nx @ ux) * np.log(unit)), round(n))
 
 
 def _alive(logs: Array, x: Array, recency: Array, T: Array) -> Array:
@@ -270,14 +268,14 @@ class GammaGamma(Fitted):
             )
         mean = p * v / (q - 1)
         tilt = np.array([1, -q / (q - 1), 1])  # the logarithm's slope in log p, log q, log v
-        low, high = np.array(self.maximum.interval(tilt, self.level)) - tilt @ self.maximum.logs
+        low, high = np.array(self.maximum.interval(tilt)) - tilt @ self.maximum.logs
         ends = mean * np.exp([low, high])
         said = f"A purchase is worth {number(mean)} on average over customers{_between(ends)}, from {self.n:,} who bought again."
         return Claim(f"{said} {self.note}".strip())
 
 
 def fit_gamma_gamma(
-    frame: pd.DataFrame, level: float = 0.95, weights: Array | None = None, near: GammaGamma | None = None
+    frame: pd.DataFrame, weights: Array | None = None, near: GammaGamma | None = None
 ) -> GammaGamma:
     """Maximum likelihood of Gamma-Gamma on `frequency` and `monetary_value` (mean a purchase, any unit).
 
@@ -328,7 +326,7 @@ def fit_gamma_gamma(
     best = maximise(score, GammaGamma.PARAMETERS, starts, n)
     # The density's own 1 / m, left out above, then the change of unit.
     constant = float(w @ (np.log(x) - log_xm)) - n * np.log(unit)
-    return GammaGamma(rescaled(best, 2, unit, constant), round(n), level)
+    return GammaGamma(rescaled(best, 2, unit, constant), round(n))
 
 
 def _grouped(x: Array, recency: Array, T: Array) -> tuple[tuple[Array, Array, Array], Array]:

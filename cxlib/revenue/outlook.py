@@ -11,7 +11,7 @@ It describes: it knows no season, no growth, no competitor, and nothing of custo
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import ibis
@@ -21,9 +21,9 @@ from scipy import stats as distributions
 
 from cxlib import stats
 from cxlib.errors import CxLookupError, CxValueError
-from cxlib.results import TOO_FEW, Claim, Result, nice, number, percent, visible
+from cxlib.results import EVERYWHERE, Claim, Framed, number, percent, visible
 from cxlib.revenue.models import BGNBD, GammaGamma, fit_bgnbd, fit_gamma_gamma
-from cxlib.revenue.realised import EVERYBODY, in_currency
+from cxlib.revenue.realised import in_currency
 from cxlib.revenue.regression import Array
 from cxlib.revenue.units import Unit, money
 from cxlib.stats.intervals import on_scale, t_quantile
@@ -38,10 +38,11 @@ HEAVY = 2.0  # Gamma-Gamma's q below which its mean over customers has no varian
 
 
 @dataclass(frozen=True, eq=False)
-class Check(Result):
+class Check(Framed):
     """Three forecasts of a study's last months, made from what came before, and what came.
 
-    frame : as `table()`
+    frame : measure (purchases, or the amount), method (model, naive, zero), estimate, low, high (of what these
+        customers do, by the model), actual, error (relative), n (customers who had bought before)
     amount : margin or revenue
     days : how long the forecast was for
     unit : of money
@@ -49,15 +50,9 @@ class Check(Result):
 
     SHARES: ClassVar = ("error",)
 
-    frame: pd.DataFrame = field(repr=False)
     amount: str
     days: int
     unit: Unit
-
-    def table(self) -> pd.DataFrame:
-        """measure (purchases, or the amount), method (model, naive, zero), estimate, low, high (of what these
-        customers do, by the model), actual, error (relative), n (customers who had bought before)."""
-        return self.frame
 
     def claim(self) -> Claim:
         """What was foreseen and what came; whether the past rate did better."""
@@ -85,10 +80,11 @@ class Check(Result):
 
 
 @dataclass(frozen=True, eq=False)
-class Value(Result):
+class Value(Framed):
     """Expected margin per customer over a horizon, by persona, and how the forecast did.
 
-    frame : as `table()`
+    frame : one row a persona ("(all)" first): estimate, low, high, n (customers who have bought), customers
+        (of this persona), purchases (expected), naive (the past rate goes on); zero is the third forecast
     check : the same forecast tried on the study's last months
     amount : margin, or revenue where orders have no margin
     weeks, discount : horizon and yearly rate
@@ -97,7 +93,6 @@ class Value(Result):
     note : what the fit could not tell, or empty
     """
 
-    frame: pd.DataFrame = field(repr=False)
     check: Check
     amount: str
     weeks: float
@@ -106,30 +101,17 @@ class Value(Result):
     alive: float
     note: str
 
-    def table(self) -> pd.DataFrame:
-        """One row a persona ("(all)" first): estimate, low, high, n (customers who have bought), customers
-        (of this persona), purchases (expected), naive (the past rate goes on). Zero is the third forecast."""
-        return self.frame
-
-    def claim(self) -> Claim:
+    def told(self, table: pd.DataFrame) -> str:
         """What a customer is expected to bring, and what the models could not tell."""
-        table = visible(self.frame)
-        if not (table["persona"] == EVERYBODY).any():
-            return TOO_FEW
         whole = table.iloc[0]
         said = (
-            f"A customer who has bought is expected to bring {self._said(whole)} of {self.amount} in the next "
+            f"A customer who has bought is expected to bring {self.unit.ends(whole)} of {self.amount} in the next "
             f"{round(self.weeks * WEEK)} days, discounted at {percent(self.discount)} a year, on {whole['n']:,} customers"
         )
         personas = table.iloc[1:]
         if len(personas) > 1:
-            top, last = (personas.loc[getattr(personas["estimate"], f"idx{end}")()] for end in ("max", "min"))
-            said += f"; from {nice(last['persona'])} {self._said(last)} to {nice(top['persona'])} {self._said(top)}"
-        return Claim(f"{said}. {self.note}".strip())
-
-    def _said(self, row: pd.Series) -> str:
-        low, high = (number(row[end] / self.unit.size) for end in ("low", "high"))
-        return f"{self.unit.say(row['estimate'])} ({low} to {high})"
+            said += f"; from {self.unit.spread(personas)}"
+        return f"{said}. {self.note}".strip()
 
     def shown(self) -> pd.DataFrame:
         """The table with money in the currency."""
@@ -142,7 +124,6 @@ def value(
     horizon: str = "365 D",
     discount: float = 0.10,
     holdout: str | None = None,
-    level: float = 0.95,
 ) -> Value:
     """Expected discounted margin of each customer who has bought, over the `horizon` after the study's end.
 
@@ -168,19 +149,16 @@ def value(
             f"None of {len(people):,} customers bought on a second day: nothing tells who will buy again."
         )
     weeks = pd.Timedelta(horizon) / pd.Timedelta(weeks=1)
-    params = {"weeks": weeks, "discount": discount, "level": level, "amount": amount, "until": last}
+    params = {"weeks": weeks, "discount": discount, "amount": amount, "until": last}
     seen = "" if memberships is None else pd.util.hash_pandas_object(memberships, index=False).sum()
     model = _fit(people)
-    frame = study.cached(
-        "value",
-        params | {"memberships": str(seen)},
-        lambda: _table(people, memberships, weeks, discount, level),
-    )
+    known = params | {"memberships": str(seen)}
+    frame = study.cached("value", known, lambda: _table(people, memberships, weeks, discount))
     cut = last - tried
     past = study.cached("history", {"until": cut, "amount": amount}, lambda: _people(study, amount, cut))
     unit, tried_on = money(study), pd.DataFrame()
     if tried and past["frequency"].any():
-        build = lambda: _tried(past, _since(study, amount, cut, last), amount, tried / WEEK, level)  # noqa: E731
+        build = lambda: _tried(past, _since(study, amount, cut, last), amount, tried / WEEK)  # noqa: E731
         tried_on = study.cached("value_tried", params | {"cut": cut}, build)
     alive = float(model.purchases.alive(people).mean())
     check = Check(tried_on, amount, tried, unit)
@@ -289,9 +267,9 @@ def _naive(people: pd.DataFrame, weeks: float) -> tuple[Array, Array]:
 
 
 def _table(
-    people: pd.DataFrame, memberships: pd.DataFrame | None, weeks: float, discount: float, level: float
+    people: pd.DataFrame, memberships: pd.DataFrame | None, weeks: float, discount: float
 ) -> pd.DataFrame:
-    names, n, sizes = [EVERYBODY], [len(people)], [len(people)]
+    names, n, sizes = [EVERYWHERE], [len(people)], [len(people)]
     weights = np.ones((len(people), 1))
     if memberships is not None:
         known = memberships.assign(person=memberships["person"].astype(str))
@@ -315,30 +293,24 @@ def _table(
         return means(rows, [_fit(people[rows], w, m) for w, m in zip(weights[rows].T, models, strict=True)])
 
     estimate = means(np.full(len(people), True), models)
-    interval = _refitted(people, estimate, again, level)
+    interval = _refitted(people, estimate, again)
     counts = [w @ model.count(people, weeks) / w.sum() for w, model in zip(weights.T, models, strict=True)]
     rate = np.log1p(discount) / YEAR * weeks
     naive = _naive(people, weeks)[1] * (-np.expm1(-rate) / rate if rate else 1.0)
-    return pd.DataFrame(
-        {
-            "persona": names, "estimate": estimate, "low": interval.low, "high": interval.high, "n": n,
-            "customers": sizes, "purchases": counts, "naive": naive @ weights / weights.sum(axis=0),
-        }
-    )  # fmt: skip
+    found = {"persona": names, **interval.columns(), "n": n, "customers": sizes, "purchases": counts}
+    return pd.DataFrame({**found, "naive": naive @ weights / weights.sum(axis=0)})
 
 
-def _refitted(
-    people: pd.DataFrame, estimate: Array, statistic: Callable[[Array], Array], level: float
-) -> stats.Interval:
+def _refitted(people: pd.DataFrame, estimate: Array, statistic: Callable[[Array], Array]) -> stats.Interval:
     """The delete-a-group jackknife; `statistic` fits anew on the rows it is given."""
     group = stats.folds_of(people["customer_id"]) % PAIRS
     kept = [group != left_out for left_out in range(PAIRS)]
     errors = np.array([statistic(rows) for rows in kept if people.loc[rows, "frequency"].any()]) - estimate
     se = np.sqrt((errors**2).sum(axis=0) * (len(errors) - 1) / len(errors))
-    return on_scale(estimate, se, "log", t_quantile(level, np.array(len(errors) - 1.0)))
+    return on_scale(estimate, se, "log", t_quantile(0.95, np.array(len(errors) - 1.0)))
 
 
-def _tried(past: pd.DataFrame, came: pd.DataFrame, amount: str, weeks: float, level: float) -> pd.DataFrame:
+def _tried(past: pd.DataFrame, came: pd.DataFrame, amount: str, weeks: float) -> pd.DataFrame:
     """Model, naive and zero against what the customers of the cut did after it."""
     model = _fit(past)
     count, each = model.count(past, weeks), model.each(past)
@@ -349,13 +321,13 @@ def _tried(past: pd.DataFrame, came: pd.DataFrame, amount: str, weeks: float, le
         count = refit.count(past, weeks)
         return np.array([count.sum(), count @ refit.each(past)])
 
-    parameters = _refitted(past, estimate, again, level).se
+    parameters = _refitted(past, estimate, again).se
     mean, variance = model.purchases.moments(past, weeks)
     own = model.between * model.weight / (model.weight + past["frequency"].to_numpy(float))
     falls = np.array(
         [variance.sum(), mean.sum() * model.within + (variance + mean**2) @ own + variance @ each**2]
     )
-    reach = distributions.t.ppf(0.5 + level / 2, PAIRS - 1) * np.sqrt(parameters**2 + falls)
+    reach = distributions.t.ppf(0.975, PAIRS - 1) * np.sqrt(parameters**2 + falls)
     root = np.sqrt(estimate)
     low, high = np.maximum(root - reach / (2 * root), 0) ** 2, (root + reach / (2 * root)) ** 2
     if not model.purchases.note:  # its own errors where it has them: less noisy than 25 refits
@@ -368,20 +340,10 @@ def _tried(past: pd.DataFrame, came: pd.DataFrame, amount: str, weeks: float, le
     for k, measure in enumerate(("purchases", amount)):
         for method, guess in (("model", estimate[k]), ("naive", naive[k]), ("zero", 0.0)):
             ends = (low[k], high[k]) if method == "model" else (np.nan, np.nan)
-            rows.append(
-                (
-                    measure,
-                    method,
-                    guess,
-                    *ends,
-                    actual[k],
-                    guess / actual[k] - 1 if actual[k] else np.nan,
-                    len(past),
-                )
-            )
-    return pd.DataFrame(
-        rows, columns=["measure", "method", "estimate", "low", "high", "actual", "error", "n"]
-    )
+            error = guess / actual[k] - 1 if actual[k] else np.nan
+            rows.append((measure, method, guess, *ends, actual[k], error, len(past)))
+    names = ["measure", "method", "estimate", "low", "high", "actual", "error", "n"]
+    return pd.DataFrame(rows, columns=names)
 
 
 # --- on the engine -----------------------------------------------------------------------------

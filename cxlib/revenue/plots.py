@@ -29,11 +29,9 @@ def realised(result: Realised) -> Shown:
     chosen = table if len(personas) == 1 else table[table["measure"] == one]
     chosen = result.unit.shown(chosen)
     labels = chosen["measure"] if len(personas) == 1 else chosen["persona"]
-    fig, ax = figures.figure(height=0.42 * len(chosen) + 1.2)
-    figures.dots(ax, list(labels), chosen["estimate"], chosen["low"], chosen["high"])
+    unit = f"{'' if len(personas) == 1 else one + ' '}per customer, {result.unit.name}".strip()
+    fig, ax = figures.dotted(chosen, list(labels), unit, title, height=1.2, row=0.42)
     ax.axvline(0, color=INK, linewidth=0.8)
-    ax.set_xlabel(f"{'' if len(personas) == 1 else one + ' '}per customer, {result.unit.name}".strip())
-    ax.set_title(title)
     said = "; ".join(f"{nice(name)} {number(x)}" for name, x in zip(labels, chosen["estimate"], strict=True))
     return figures.finish(fig, f"{title}, in {result.unit.name or 'money'}, with intervals: {said}.")
 
@@ -45,14 +43,13 @@ def value(result: Value) -> Shown:
     if table.empty:
         return figures.nothing(title)
     table = result.unit.shown(table, ("estimate", "low", "high", "naive"))
-    fig, ax = figures.figure(height=0.42 * len(table) + 1.7)
-    figures.dots(ax, list(table["persona"]), table["estimate"], table["low"], table["high"])
-    rows = np.arange(len(table))[::-1]
-    ax.scatter(table["naive"], rows, marker="|", s=130, color=WARM, label="the past rate goes on", zorder=4)
+    unit = f"{result.amount} per customer who has bought, {result.unit.name}, discounted"
+    heading = f"{title} in {round(result.weeks * 7)} days"
+    fig, ax = figures.dotted(table, list(table["persona"]), unit, heading, height=1.7, row=0.42)
+    past = {"marker": "|", "s": 130, "color": WARM, "zorder": 4}
+    figures.beside(ax, table["naive"], "the past rate goes on", **past)
     ax.axvline(0, color=MUTED, linewidth=1.2, linestyle=":", label="nobody buys again")
     ax.set_xlim(left=min(0, ax.get_xlim()[0]))
-    ax.set_xlabel(f"{result.amount} per customer who has bought, {result.unit.name}, discounted")
-    ax.set_title(f"{title} in {round(result.weeks * 7)} days")
     fig.legend(loc="outside lower center", ncols=2, fontsize=8)
     said = "; ".join(f"{nice(row.persona)} {number(row.estimate)}" for row in table.itertuples())
     return figures.finish(fig, f"{title}, with intervals and the past rate beside: {said}.")

@@ -13,7 +13,7 @@ that bring least; by probabilities 1,579 and 622; corrected -1,697 and -2,136.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import ibis
@@ -21,21 +21,21 @@ import numpy as np
 import pandas as pd
 
 from cxlib import stats
-from cxlib.results import TOO_FEW, Claim, Result, nice, number, percent, visible
+from cxlib.results import EVERYWHERE, Framed, nice, percent
 from cxlib.revenue.units import MONEY, Unit, money
 
 if TYPE_CHECKING:
     from cxlib.study import Study
 
-EVERYBODY = "(all)"
 NOBODY = "\0unknown"  # no person key begins so
 
 
 @dataclass(frozen=True, eq=False)
-class Realised(Result):
+class Realised(Framed):
     """Means per customer over the study's time.
 
-    frame : as `table()`
+    frame : one row a persona ("(all)" first) and measure: orders, revenue, margin, contact_cost, net (margin less
+        contact_cost): estimate, low, high, n (customers it rests on), customers (of this persona)
     unit : of money, for people
     lost : share of the cost of contacts that falls on visitors whom nobody recognised (NaN: not known)
     unmatched : customers without a membership (0 where none were given)
@@ -44,42 +44,30 @@ class Realised(Result):
 
     ROWS: ClassVar = 40
 
-    frame: pd.DataFrame = field(repr=False)
     unit: Unit
     lost: float
     unmatched: int
     since: pd.Timestamp
     until: pd.Timestamp
 
-    def table(self) -> pd.DataFrame:
-        """One row a persona ("(all)" first) and measure: orders, revenue, margin, contact_cost, net (margin
-        less contact_cost): estimate, low, high, n (customers it rests on), customers (of this persona)."""
-        return self.frame
-
-    def claim(self) -> Claim:
+    def told(self, table: pd.DataFrame) -> str:
         """What a customer was worth, and between which personas that varies."""
-        table = visible(self.frame)
-        if not (table["persona"] == EVERYBODY).any():
-            return TOO_FEW
-        whole = table[table["persona"] == EVERYBODY].set_index("measure")
+        whole = table[table["persona"] == EVERYWHERE].set_index("measure")
         best = next(name for name in ("net", "margin", "revenue") if name in whole.index)
         what = {"net": "margin net of the cost of contacts", "margin": "margin", "revenue": "revenue"}[best]
         said = (
-            f"From {self.since:%Y-%m-%d} to {self.until:%Y-%m-%d} a customer was worth {self._said(whole.loc[best])} in {what}, "
+            f"From {self.since:%Y-%m-%d} to {self.until:%Y-%m-%d} a customer was worth {self.unit.ends(whole.loc[best])} in {what}, "
             f"on {whole.loc[best, 'n']:,} customers"
         )
-        personas = table[(table["persona"] != EVERYBODY) & (table["measure"] == best)]
+        personas = table[(table["persona"] != EVERYWHERE) & (table["measure"] == best)]
         if len(personas) > 1:
-            top, last = (personas.loc[getattr(personas["estimate"], f"idx{end}")()] for end in ("max", "min"))
-            apart = "from" if top["low"] > last["high"] else "personas not clearly apart, from"
-            said += f"; {apart} {nice(last['persona'])} {self._said(last)} to {nice(top['persona'])} {self._said(top)}"
+            top, last = personas["estimate"].idxmax(), personas["estimate"].idxmin()
+            clearly = personas.loc[top, "low"] > personas.loc[last, "high"]
+            apart = "" if clearly else "personas not clearly apart, "
+            said += f"; {apart}from {self.unit.spread(personas)}"
         if self.lost > 0.005:
             said += f". {percent(self.lost)} of the cost of contacts falls on visitors nobody recognised, and is in no customer's"
-        return Claim(f"{said}.")
-
-    def _said(self, row: pd.Series) -> str:
-        low, high = (number(row[end] / self.unit.size) for end in ("low", "high"))
-        return f"{self.unit.say(row['estimate'])} ({low} to {high})"
+        return f"{said}."
 
     def shown(self) -> pd.DataFrame:
         """The table with money in the currency."""
@@ -96,9 +84,7 @@ def in_currency(table: pd.DataFrame, unit: Unit) -> pd.DataFrame:
     return table.where(~paid, whole).assign(measure=measure)
 
 
-def realised(
-    study: Study, memberships: pd.DataFrame | None = None, told: bool = True, level: float = 0.95
-) -> Realised:
+def realised(study: Study, memberships: pd.DataFrame | None = None, told: bool = True) -> Realised:
     """Mean orders, revenue, margin, contact cost and net of a customer, as they were.
 
     Needs `orders`; margin where they have one; the cost of contacts where `touchpoints` and the catalog's
@@ -111,15 +97,15 @@ def realised(
     stranger = each["person"] == NOBODY
     people = each[~stranger]
     measures = [str(name) for name in people.columns if name != "person"]
-    whole = stats.bootstrap_t(people[measures].to_numpy(float), level=level)
-    frame = pd.DataFrame({"persona": EVERYBODY, "measure": measures, **whole._asdict()}).drop(columns="se")
+    whole = stats.bootstrap_t(people[measures].to_numpy(float))
+    frame = pd.DataFrame({"persona": EVERYWHERE, "measure": measures, **whole.columns()})
     frame["n"] = frame["customers"] = len(people)
     unmatched = 0
     if memberships is not None:
         given = memberships.assign(person=memberships["person"].astype(str))
         unmatched = int((~people["person"].isin(given["person"])).sum())
         find = _by_probability if told else _by_correction
-        frame = pd.concat([frame, find(people, given, measures, level)], ignore_index=True)
+        frame = pd.concat([frame, find(people, given, measures)], ignore_index=True)
     lost = float("nan")
     if "contact_cost" in each and each["contact_cost"].sum() > 0:
         lost = float(each.loc[stranger, "contact_cost"].sum() / each["contact_cost"].sum())
@@ -128,9 +114,7 @@ def realised(
     return Realised(frame, money(study), lost, unmatched, span["since"], span["until"])
 
 
-def _by_probability(
-    people: pd.DataFrame, memberships: pd.DataFrame, measures: list[str], level: float
-) -> pd.DataFrame:
+def _by_probability(people: pd.DataFrame, memberships: pd.DataFrame, measures: list[str]) -> pd.DataFrame:
     """Means with each customer counting for each persona by their probability; folds of customers."""
     both = memberships.merge(people, on="person", validate="one_to_one")
     personas = [str(name) for name in memberships.columns if name != "person"]
@@ -138,27 +122,17 @@ def _by_probability(
     values = np.column_stack([np.ones(len(both)), values])
     sums = np.zeros((stats.FOLDS, len(personas), values.shape[1]))
     np.add.at(sums, stats.folds_of(both["person"]), chance[:, :, None] * values[:, None, :])
-    found = stats.jackknife(sums, lambda total: total[..., 1:] / total[..., :1], "identity", level)
+    found = stats.jackknife(sums, lambda total: total[..., 1:] / total[..., :1], "identity")
     sizes = np.bincount(chance.argmax(axis=1), minlength=len(personas))
-    tables = [
-        pd.DataFrame(
-            {
-                "persona": personas,
-                "measure": measure,
-                **{name: getattr(found, name)[:, place] for name in ("estimate", "low", "high")},
-                "n": len(both),
-                "customers": sizes,
-            }
-        )
-        for place, measure in enumerate(measures)
-    ]
-    return pd.concat(tables)
+    tables = []
+    for place, measure in enumerate(measures):
+        ends = {name: values[:, place] for name, values in found.columns().items()}
+        tables.append(pd.DataFrame({"persona": personas, "measure": measure, **ends}))
+    return pd.concat([table.assign(n=len(both), customers=sizes) for table in tables])
 
 
-def _by_correction(
-    people: pd.DataFrame, memberships: pd.DataFrame, measures: list[str], level: float
-) -> pd.DataFrame:
-    found = stats.correct(people[["person", *measures]], memberships, level=level).table()
+def _by_correction(people: pd.DataFrame, memberships: pd.DataFrame, measures: list[str]) -> pd.DataFrame:
+    found = stats.correct(people[["person", *measures]], memberships).table()
     return found.rename(columns={"outcome": "measure"}).drop(columns="uncorrected")
 
 

@@ -79,18 +79,14 @@ def rollout(
     panel: pd.DataFrame,
     *,
     outcome: str,
-    begins: str = "begins",
     by: str = "region",
-    customer: str = "customer_id",
-    period: str = "period",
     known: str | None = None,
     base: int = 1,
-    level: float = 0.95,
     unit: Unit = PLAIN,
 ) -> Rollout:
     """Effect on `outcome` per customer and period of an offer that began in one region after the other.
 
-    `panel` has one row a customer and period, all periods for everybody; `by` says the region and `begins`
+    `panel` has one row a `customer_id` and `period`, all periods for everybody; `by` says the region and `begins`
     the period of its start (missing where it never started): these do not change. With `known` (the period a customer was
     first seen in) a region's effect is on those known before its start, against those known before the
     same time elsewhere. `base`: how many periods before the start are its reference, on average.
@@ -110,8 +106,8 @@ def rollout(
     >>> found.low < 3 < found.high
     True
     """
-    y, place, people = _wide(panel, outcome, customer, period)
-    start = np.nan_to_num(numbers(people, begins, missing=True), nan=np.inf)
+    y, place, people = _wide(panel, outcome)
+    start = np.nan_to_num(numbers(people, "begins", missing=True), nan=np.inf)
     there = numbers(people, known) if known else np.full(len(people), -np.inf)
     cells = []
     for begin in sorted({int(at) for at in start[np.isfinite(start)]}):
@@ -130,11 +126,13 @@ def rollout(
         raise CxValueError(
             f"No {nice(by)} began while another still waited, with {base} period(s) before it: there is nothing to compare."
         )
+    each = {
+        since: [cell for cell in cells if cell.since == since] for since in {cell.since for cell in cells}
+    }
     rows: list[tuple[str, int | None, float, float, float, int, float, int]] = [
-        ("effect", None, *_mean(live, level))
+        ("effect", None, *_mean(live))
     ]
-    for since in sorted({cell.since for cell in cells}):
-        rows.append(("period", since, *_mean([cell for cell in cells if cell.since == since], level)))
+    rows += [("period", since, *_mean(each[since])) for since in sorted(each)]
     frame = pd.DataFrame(rows, columns=["measure", "since", "estimate", "low", "high", "n", "se", "regions"])
     frame["since"] = frame["since"].astype("Int64")
     first = rows[0]
@@ -148,12 +146,10 @@ def rollout(
     return Rollout(effect, frame, regions)
 
 
-def _wide(
-    panel: pd.DataFrame, outcome: str, customer: str, period: str
-) -> tuple[Array, dict[int, int], pd.DataFrame]:
+def _wide(panel: pd.DataFrame, outcome: str) -> tuple[Array, dict[int, int], pd.DataFrame]:
     """(customers, periods) outcomes, the place of each period, and the first row of each customer."""
-    who, names = pd.factorize(column(panel, customer))
-    when = numbers(panel, period, whole=True).astype(int).tolist()
+    who, names = pd.factorize(column(panel, "customer_id"))
+    when = numbers(panel, "period", whole=True).astype(int).tolist()
     place = {at: k for k, at in enumerate(sorted(set(when)))}
     y = np.full((len(names), len(place)), np.nan)
     y[who, [place[at] for at in when]] = numbers(panel, outcome)
@@ -176,12 +172,12 @@ def _cell(begin: int, since: int, change: Array, mine: Flags, waiting: Flags) ->
     )
 
 
-def _mean(cells: list[_Cell], level: float) -> tuple[float, float, float, int, float, int]:
+def _mean(cells: list[_Cell]) -> tuple[float, float, float, int, float, int]:
     """Cells weighted by the customers who began: estimate, low, high, customers, error, regions."""
     weight = np.array([cell.treated for cell in cells], dtype=float)
     weight /= weight.sum()
     estimate = float(weight @ [cell.estimate for cell in cells])
     influence = weight @ np.array([cell.influence for cell in cells])
     se, n = float(np.sqrt((influence**2).sum())), int((influence != 0).sum())
-    reach = float(distributions.t.ppf(0.5 + level / 2, max(n - 2, 1))) * se
+    reach = float(distributions.t.ppf(0.975, max(n - 2, 1))) * se
     return estimate, estimate - reach, estimate + reach, n, se, len({cell.begin for cell in cells})

@@ -87,7 +87,6 @@ def scenario(
     avoided: bool = False,
     spread: int = 1,
     discount: float = 0.10,
-    level: float = 0.95,
     draws: int = 20_000,
     seed: int = 0,
 ) -> Scenario:
@@ -130,7 +129,7 @@ def scenario(
 
     rng = np.random.default_rng(seed)
     t = rng.standard_t(df, draws) if np.isfinite(df) else rng.standard_normal(draws)
-    own = distributions.t.ppf(0.5 + level / 2, df)
+    own = distributions.t.ppf(0.975, df)
     gained = centre + t * np.where(t < 0, centre - low, high - centre) / own
     z = special.ndtri(0.975)
     reached = np.exp(
@@ -147,7 +146,7 @@ def scenario(
     # It has paid when it is above 0 for good, not when it first touches it.
     back = np.where(paid[:, -1], months - paid[:, ::-1].argmin(axis=1) + 1.0, np.inf)
     back = np.where(paid.all(axis=1), 1.0, back)
-    tails = [(1 - level) / 2, (1 + level) / 2]
+    tails = [0.025, 0.975]
 
     def row(quantity: str, values: Array, middle: float) -> tuple[str, float, float, float]:
         ends = np.quantile(values, tails, method="nearest")

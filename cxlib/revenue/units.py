@@ -9,7 +9,7 @@ import pandas as pd
 
 from cxlib.contract import EXPONENTS
 from cxlib.errors import CxValueError
-from cxlib.results import number
+from cxlib.results import nice, number
 
 if TYPE_CHECKING:
     from cxlib.study import Study
@@ -31,6 +31,16 @@ class Unit:
     def say(self, value: float) -> str:
         """A number in this unit, with its name."""
         return f"{number(value / self.size)} {self.name}".rstrip()
+
+    def ends(self, row: pd.Series) -> str:
+        """A row's estimate with its interval."""
+        low, high = (number(row[end] / self.size) for end in ("low", "high"))
+        return f"{self.say(row['estimate'])} ({low} to {high})"
+
+    def spread(self, personas: pd.DataFrame) -> str:
+        """The lowest and the highest of several personas, each with its interval."""
+        rows = (personas.loc[personas["estimate"].agg(end)] for end in ("idxmin", "idxmax"))
+        return " to ".join(f"{nice(row['persona'])} {self.ends(row)}" for row in rows)
 
     def shown(
         self, table: pd.DataFrame, columns: tuple[str, ...] = ("estimate", "low", "high", "se")

@@ -8,7 +8,12 @@ its inverse turns sums over those assigned into sums over those who truly belong
 
 It holds where the outcome depends on the true persona and not, beyond it, on what this was told by (an
 outcome that was itself a feature breaks it), and where the probabilities are right on average. That
-they come from a fitted model is not in the interval.
+they come from a fitted model is not in the interval (with k given, 95 % then cover 91 to 94 in small worlds).
+
+Who is more active is told apart better, and often worth more: then the outcome does depend on what
+persons are told by. Within strata of activity it no longer does. There the sizes of the personas are
+estimated anew from the same probabilities (a covariate of class membership, Vermunt 2010), P(assigned |
+true) follows, and the corrected sums are added up over the strata.
 """
 
 from __future__ import annotations
@@ -20,15 +25,23 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import special
 
 from cxlib.errors import CxLookupError, CxValueError
 from cxlib.frames import column, numbers
 from cxlib.results import TOO_FEW, Claim, Result, nice, number, percent, visible
 from cxlib.stats.folds import ENOUGH, FOLDS, folds_of, jackknife
 from cxlib.stats.intervals import Array, Interval, Scale
+from cxlib.stats.multiplicity import benjamini_hochberg
 
 SINGULAR = 1e3
 """A classification table with a larger condition number cannot be undone: personas are told apart by chance."""
+
+BANDS = 10
+"""Into so many bands of equal size numbers are cut for strata; bands too small are joined with the next."""
+
+STEPS = 40
+"""Steps of EM for the sizes of the personas within a stratum; they converge fast, as the likelihoods are given."""
 
 Statistic = Callable[[Array], Array]
 
@@ -39,49 +52,70 @@ class Corrected(Result):
 
     `frame`: persona, outcome (where there are several), estimate, low, high, n (persons with values,
     whatever their persona: all of them carry the correction), customers (those of them assigned to this
-    persona), uncorrected (the plain figure of those assigned). `error`: the share of persons assigned to
-    a wrong persona, by their own probabilities; `unmatched`: persons with values but no membership.
+    persona), uncorrected (the plain figure of those assigned), strata (how many, where there are any). `error`:
+    the share of persons assigned to a wrong persona, by their own probabilities; `unmatched`: persons with
+    values but no membership; `against`: what the figures are differences from ("all" customers, or a
+    persona), with a column q: differences of at most q are a list with a false discovery rate of at most q.
     """
 
     frame: pd.DataFrame = field(repr=False)
     error: float
     unmatched: int = 0
+    against: str | None = None
 
     def table(self) -> pd.DataFrame:
         """One row a persona (and outcome)."""
         return self.frame
 
     def claim(self) -> Claim:
-        """Where the first outcome is highest and lowest, and how much was corrected for."""
-        table = visible(self.frame).dropna(subset=["low", "high"])
+        """Where the first outcome is highest and lowest (or clearly different), and how much was corrected for."""
+        table = visible(self.frame).dropna(subset=["low", "high"]).sort_values("estimate", kind="stable")
         if "outcome" in table:
             table = table[table["outcome"] == self.frame["outcome"].iloc[0]]
-        if len(table) < 2:
+        said = [
+            f"{nice(row.persona)} ({number(row.estimate)}, {number(row.low)} to {number(row.high)})"
+            for row in table.itertuples()
+        ]
+        if len(said) < 1 + (self.against is None):
             return TOO_FEW
-        top, last = table.loc[table["estimate"].idxmax()], table.loc[table["estimate"].idxmin()]
-        high, low = (
-            f"{nice(row['persona'])} ({number(row['estimate'])}, {number(row['low'])} to {number(row['high'])})"
-            for row in (top, last)
-        )
-        text = f"{high} has the highest value and {low} the lowest"
-        if not top["low"] > last["high"]:
-            text = f"the personas are not clearly apart, from {low} to {high}"
+        if self.against is not None:
+            apart = [words for words, q in zip(said, table["q"], strict=True) if q < 0.05]
+            rest = "all customers" if self.against == "all" else nice(self.against)
+            text = f"clearly different from {rest}: {', '.join(apart) or 'no persona'}"
+        elif table["low"].iloc[-1] > table["high"].iloc[0]:
+            text = f"{said[-1]} has the highest value and {said[0]} the lowest"
+        else:
+            text = f"the personas are not clearly apart, from {said[0]} to {said[-1]}"
         text += f"; corrected for the {percent(self.error)} who are assigned to a wrong persona."
         return Claim(text[0].upper() + text[1:])
 
 
 class _Matched(NamedTuple):
-    """Persons with values and a membership: (n, k) probabilities, (n, m) values, and how many had only values."""
+    """Persons with values and a membership: (n, k) probabilities, (n, m) values, and how many had only values;
+    the personas' sizes among all memberships, and the band of each person, where there are strata."""
 
     personas: list[str]
     person: NDArray[np.object_]
     posterior: Array
     values: Array
     unmatched: int
+    sizes: Array
+    band: NDArray[np.int64]
 
     def only(self, rows: NDArray[np.bool_], columns: list[int]) -> _Matched:
-        values = self.values[rows][:, columns]
-        return _Matched(self.personas, self.person[rows], self.posterior[rows], values, self.unmatched)
+        person, posterior, values = self.person[rows], self.posterior[rows], self.values[rows][:, columns]
+        return self._replace(person=person, posterior=posterior, values=values, band=self.band[rows])
+
+    def strata(self) -> list[NDArray[np.int64]]:
+        """Rows of each stratum: bands, joined with the next as `correct` says; what is left joins the last."""
+        whole: list[NDArray[np.int64]] = []
+        rows = np.empty(0, dtype=np.int64)
+        for band in range(self.band.max(initial=0) + 1):
+            rows = np.append(rows, np.flatnonzero(self.band == band))
+            assigned = np.bincount(self.posterior[rows].argmax(axis=1), minlength=len(self.personas))
+            if min(assigned.min(), self.posterior[rows].sum(axis=0).min()) >= ENOUGH:
+                whole, rows = [*whole, rows], rows[:0]
+        return [*whole[:-1], np.concatenate([*whole[-1:], rows])]
 
 
 def bch(memberships: pd.DataFrame) -> pd.DataFrame:
@@ -115,14 +149,25 @@ def correct(
     per: str | None = None,
     scale: Scale | None = None,
     level: float = 0.95,
+    strata: str | None = None,
+    against: str | None = None,
 ) -> Corrected:
     """Corrected mean of each column of `values` by persona, or its ratio to the column `per`.
 
     `values`: `person` and numeric columns, one row a person; a missing value leaves the person out of
     that outcome. `memberships` as for `bch`; who is in one frame only is left out, and counted. How often
     assignment fails is estimated from the persons with values, as active customers are told apart better
-    than others; a persona that nobody of them is assigned to is NaN. The interval leaves out one of fifty folds of persons at a time, classification table
-    and all, with t (49 df), on `scale` (if not given: identity for means, log for ratios).
+    than others; a persona that nobody of them is assigned to is NaN. The interval leaves out one of fifty
+    folds of persons at a time, classification table and all, with t (49 df), on `scale` (if not given:
+    identity for means and differences, log for ratios).
+
+    `against`: "all" or a persona; gives differences from it. Uncorrected ones stand beside them.
+
+    `strata`: a column of `values` that has to do both with the outcome and with how well persons are told
+    apart, but was not itself told to the personas: how active they are, above all. Numbers are cut into
+    ten bands of equal size, anything else goes by its groups, from the largest. A band is joined with the next
+    until every persona has ten persons there, both expected and assigned. `memberships` must then be
+    those of all who were fitted, as the sizes in each stratum are found by comparison with all.
 
     >>> rng = np.random.default_rng(0)
     >>> person, fan = np.arange(2000), rng.random(2000) < .5
@@ -131,43 +176,62 @@ def correct(
     >>> spent = pd.DataFrame({"person": person, "spent": 10.0 * fan + 5 + rng.normal(0, 1, 2000)})
     >>> correct(spent, given).table()[["persona", "estimate", "uncorrected"]].round().to_numpy().tolist()
     [['fan', 15.0, 13.0], ['saver', 5.0, 7.0]]
+    >>> correct(spent, given, against="saver").table()[["persona", "estimate", "uncorrected"]].round().to_numpy().tolist()
+    [['fan', 10.0, 6.0]]
     """
-    if per is not None:
-        column(values, per)
-    outcomes = [str(name) for name in values.columns if name not in ("person", per)]
+    for name in (per, strata):
+        if name is not None:
+            column(values, name)
+    outcomes = [str(name) for name in values.columns if name not in ("person", per, strata)]
     if not outcomes:
         raise CxValueError("values has no outcome: it needs a numeric column beside `person`.")
-    matched = _match(values, outcomes + ([per] if per else []), memberships)
+    matched = _match(values, outcomes + ([per] if per else []), memberships, strata)
+    if against not in (None, "all", *matched.personas):
+        known = ", ".join(matched.personas)
+        raise CxLookupError(f"against is `{against}`; it is `all` or one of the personas: {known}.")
+    if against is not None and scale not in (None, "identity"):
+        raise CxValueError(f"Differences lie on the scale `identity`, not `{scale}`: leave `scale` out.")
+    scale = scale or ("identity" if per is None or against is not None else "log")
+    of, by = (slice(1, None), slice(0, 1)) if per is None else (slice(1, -1), slice(-1, None))
+
+    def figure(sums: Array) -> Array:
+        mine: Array = sums[..., of] / sums[..., by]
+        if against is None:
+            return mine
+        if against == "all":
+            rest = sums.sum(axis=-2, keepdims=True)
+        else:
+            rest = sums[..., [matched.personas.index(against)], :]
+        return mine - rest[..., of] / rest[..., by]
+
     tables = []
     for columns, rows in _alike(matched.values, per is not None):
         found = matched.only(rows, columns)
-        named = columns if per is None else columns[:-1]
-        if per is None:
-            mean: Statistic = lambda sums: sums[..., 1:] / sums[..., :1]  # noqa: E731
-        else:
-            mean = lambda sums: sums[..., 1:-1] / sums[..., -1:]  # noqa: E731
-        interval, plain = _estimate(found, mean, scale or ("identity" if per is None else "log"), level)
+        interval, plain = _estimate(found, figure, scale, level)
         customers = np.bincount(found.posterior.argmax(axis=1), minlength=len(found.personas))
         tables += [
             pd.DataFrame(
                 {
                     "persona": found.personas,
                     "outcome": outcomes[which],
-                    "estimate": interval.estimate[:, place],
-                    "low": interval.low[:, place],
-                    "high": interval.high[:, place],
+                    **{name: part[:, place] for name, part in interval._asdict().items()},
                     "n": len(found.person),
                     "customers": customers,
                     "uncorrected": plain[:, place],
+                    "strata": len(found.strata()),
                 }
             )
-            for place, which in enumerate(named)
+            for place, which in enumerate(columns[: len(columns) - (per is not None)])
         ]
-    frame = pd.concat(
-        sorted(tables, key=lambda one: outcomes.index(one["outcome"].iloc[0])), ignore_index=True
-    )
+    frame = pd.concat(sorted(tables, key=lambda one: outcomes.index(one["outcome"].iloc[0])))
+    frame = frame[frame["persona"] != against].reset_index(drop=True)
+    if against is not None:
+        unlike = np.abs(frame["estimate"] / frame["se"])
+        frame["q"] = benjamini_hochberg(2 * special.stdtr(FOLDS - 1, -unlike))
+    aside = {"se": True, "outcome": len(outcomes) == 1, "strata": strata is None}
+    frame = frame.drop(columns=[name for name, drop in aside.items() if drop])
     error = float(1 - matched.posterior.max(axis=1).mean())
-    return Corrected(frame if len(outcomes) > 1 else frame.drop(columns="outcome"), error, matched.unmatched)
+    return Corrected(frame, error, matched.unmatched, against)
 
 
 def corrected(
@@ -221,15 +285,52 @@ def unmixed(posterior: Array, sums: Array) -> Array:
 
 def _estimate(found: _Matched, statistic: Statistic, scale: Scale, level: float) -> tuple[Interval, Array]:
     """The corrected statistic with its interval, and the uncorrected one."""
-    k = len(found.personas)
-    by_fold = _sums(found.posterior, found.values, folds_of(found.person), FOLDS)
+    k, fold = len(found.personas), folds_of(found.person)
+    by_fold = _sums(found.posterior, found.values, fold, FOLDS)
     total = by_fold.sum(axis=0)
     _refuse_alike(total, found.personas)
-    interval = jackknife(
-        by_fold, lambda sums: statistic(unmixed(sums[..., :k], _as_assigned(sums, k))), scale, level
-    )
+    strata = found.strata()
+    if len(strata) == 1:
+        interval = jackknife(
+            by_fold, lambda sums: statistic(unmixed(sums[..., :k], _as_assigned(sums, k))), scale, level
+        )
+    else:  # sizes are found anew without each fold: what is added up is which folds are kept
+        kept = np.diag(by_fold.any(axis=(1, 2)))
+        interval = jackknife(
+            kept, lambda folds: statistic(_within(found, strata, folds[:, fold])), scale, level
+        )
     with np.errstate(divide="ignore", invalid="ignore"):
         return interval, np.asarray(statistic(_as_assigned(total, k)[None]), dtype=float)[0]
+
+
+def _within(found: _Matched, strata: list[NDArray[np.int64]], kept: Array) -> Array:
+    """Sums as of `unmixed`, but within strata and then added up; `kept` (replicates, persons) is 1 or 0."""
+    total: Array = np.zeros(())
+    for rows in strata:
+        weight, posterior = kept[:, rows], found.posterior[rows]
+        likely = posterior / np.maximum(
+            found.sizes, 1e-300
+        )  # in proportion to the likelihood of each persona
+        size = np.tile(found.sizes, (len(kept), 1))
+        for _ in range(STEPS):
+            size = size * ((weight / (size @ likely.T)) @ likely) / weight.sum(axis=1, keepdims=True)
+        weighed, values = (
+            weight / (size @ likely.T),
+            np.column_stack([np.ones(len(rows)), found.values[rows]]),
+        )
+        told = np.eye(len(found.personas))[posterior.argmax(axis=1)].T
+        table = np.stack([(weighed * one) @ likely * size for one in told], axis=1)
+        total = total + unmixed(table, np.stack([(weight * one) @ values for one in told], axis=1))
+    return total
+
+
+def _bands(of: pd.Series) -> NDArray[np.int64]:
+    """Numbers in bands of equal size, missing ones in the last; anything else in groups, the largest first."""
+    if pd.api.types.is_numeric_dtype(of) and not pd.api.types.is_bool_dtype(of):
+        x = of.to_numpy(dtype=float, na_value=np.nan)
+        return np.searchsorted(np.unique(np.nanquantile(x, np.arange(1, BANDS) / BANDS)), x)
+    sizes = of.astype(str).value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    return np.asarray(sizes.index.get_indexer(of.astype(str)), dtype=np.int64)
 
 
 def _sums(posterior: Array, values: Array, fold: NDArray[np.int64], folds: int) -> Array:
@@ -319,7 +420,9 @@ def _repeated(person: NDArray[np.object_]) -> str:
     return str(pd.Series(person)[pd.Series(person).duplicated()].iloc[0])
 
 
-def _match(values: pd.DataFrame, columns: list[str], memberships: pd.DataFrame) -> _Matched:
+def _match(
+    values: pd.DataFrame, columns: list[str], memberships: pd.DataFrame, strata: str | None = None
+) -> _Matched:
     """The persons of both frames, in the order of the memberships."""
     person, personas, posterior = _memberships(memberships)
     valued = _persons(values, "values")
@@ -331,9 +434,9 @@ def _match(values: pd.DataFrame, columns: list[str], memberships: pd.DataFrame) 
             f"None of {len(valued):,} persons with values is among the {len(person):,} of the memberships: "
             f"`{valued[0] if len(valued) else ''}` against `{person[0]}`. Both need the study's person key, as text."
         )
-    return _Matched(
-        personas, person[both], posterior[both], found[place[both]], len(valued) - int(both.sum())
-    )
+    unmatched, sizes = len(valued) - int(both.sum()), posterior.mean(axis=0)
+    band = _bands(values[strata] if strata else pd.Series(0.0, values.index))[place[both]]
+    return _Matched(personas, person[both], posterior[both], found[place[both]], unmatched, sizes, band)
 
 
 def _alike(values: Array, per: bool) -> Iterator[tuple[list[int], NDArray[np.bool_]]]:

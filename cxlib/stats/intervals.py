@@ -27,6 +27,20 @@ class Interval(NamedTuple):
     high: Array
     se: Array
 
+    def columns(self, name: str = "") -> dict[str, Array]:
+        """As columns of a table: estimate, low, high; or `name`, name_low, name_high.
+
+        >>> [*wilson(1, 2).columns()], [*wilson(1, 2).columns("rated")]
+        (['estimate', 'low', 'high'], ['rated', 'rated_low', 'rated_high'])
+        """
+        low, high = (f"{name}_{end}" if name else end for end in ("low", "high"))
+        return {name or "estimate": self.estimate, low: self.low, high: self.high}
+
+    def p(self, df: ArrayLike) -> Array:
+        """Two-sided p-value of "it is 0" by Student's t; NaN without a standard error."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(2 * distributions.t.sf(np.abs(self.estimate / self.se), df))
+
 
 def t_quantile(level: float, df: Array) -> Array:
     """Student's t that holds `level` between its negative and itself; the normal's where df is infinite."""
@@ -83,31 +97,6 @@ def wilson_ends(p: Array, n: Array, z: Array) -> tuple[Array, Array]:
     return np.where(unknown, np.nan, low), np.where(unknown, np.nan, high)
 
 
-def adjusted_wald_nps(
-    p: ArrayLike, d: ArrayLike, n: ArrayLike, level: float = 0.95, df: ArrayLike = np.inf
-) -> Interval:
-    """Net promoter share (-1 to 1) with an adjusted-Wald interval; any shape. See `tango` for a better one.
-
-    `p` and `d` are the shares of promoters and detractors, `n` the (effective) number of answers.
-    The estimate is p - d, with variance [p + d - (p - d)^2] / n; the interval first adds 3/4
-    promoter, 3/4 detractor and 3 answers (Rocks 2016, The American Statistician 70). With `df`,
-    Student's t in place of the normal; fewer than one degree of freedom gives NaN ends.
-
-    >>> [round(100 * float(value), 1) for value in adjusted_wald_nps(.9, 0, 10)]
-    [90.0, 38.1, 100.0, 9.5]
-    """
-    up, down, size = (np.asarray(one, dtype=float) for one in (p, d, n))
-    t = t_quantile(level, np.asarray(df, dtype=float))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        p_adjusted, d_adjusted = (up * size + 0.75) / (size + 3), (down * size + 0.75) / (size + 3)
-        net = p_adjusted - d_adjusted
-        reach = t * np.sqrt((p_adjusted + d_adjusted - net**2) / (size + 3))
-        se = np.sqrt(np.maximum(up + down - (up - down) ** 2, 0.0) / size)
-    # Pulled towards 0, the interval of one or two answers can miss its own estimate: widen it to hold that.
-    low, high = np.minimum(net - reach, up - down), np.maximum(net + reach, up - down)
-    return Interval(up - down, np.clip(low, -1, 1), np.clip(high, -1, 1), se)
-
-
 def tango(p: ArrayLike, d: ArrayLike, n: ArrayLike, level: float = 0.95, df: ArrayLike = np.inf) -> Interval:
     """Net promoter share (-1 to 1) with its score interval; any shape.
 
@@ -118,8 +107,8 @@ def tango(p: ArrayLike, d: ArrayLike, n: ArrayLike, level: float = 0.95, df: Arr
 
     Exact coverage is 92 to 98 % at every pair of shares in steps of .01 (p below 1) where four answers are
     expected that are not passive: n = 30 and p + d >= .13, n = 100 and p + d >= .04, n = 400 and p + d >= .01;
-    with fewer it is more. Adding 3/4 promoter, 3/4 detractor and 3 answers (`adjusted_wald_nps`) covers from
-    90.3 to 99.7 % at n = 30 there.
+    with fewer it is more. Adding 3/4 promoter, 3/4 detractor and 3 answers (Rocks 2016, The American
+    Statistician 70) covers from 90.3 to 99.7 % at n = 30 there.
 
     >>> [round(float(end), 4) for end in tango(6 / 161, 16 / 161, 161)[1:3]]
     [-0.124, -0.0054]

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cxlib.errors import CxLookupError, CxValueError
-from cxlib.results import Claim, Result, number, percent
+from cxlib.results import Claim, Framed, Result, number, percent
 from cxlib.stats.folds import ENOUGH
 
 
@@ -55,19 +55,13 @@ class Score(Result):
         return Claim(text[0].upper() + text[1:] + ".")
 
 
-@dataclass(frozen=True)
-class Scoreboard(Result):
+@dataclass(frozen=True, eq=False)
+class Scoreboard(Framed):
     """Several results beside the truth: one row a result.
 
     `frame`: result, estimate (share of the scored intervals that hold the truth), n (intervals scored),
     mean_error (mean absolute error over all cells, in the result's unit).
     """
-
-    frame: pd.DataFrame = field(repr=False)
-
-    def table(self) -> pd.DataFrame:
-        """One row a result."""
-        return self.frame
 
     SHARES: ClassVar = ("hold_the_truth",)
 

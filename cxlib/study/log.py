@@ -35,7 +35,7 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
-from cxlib.errors import CxLookupError, CxValueError, did_you_mean
+from cxlib.errors import CxLookupError, CxValueError, require
 from cxlib.study.engine import replacing
 from cxlib.study.fingerprints import code_digest
 from cxlib.study.people import IDS, people, touchpoints, with_person
@@ -75,11 +75,7 @@ class Log:
     def code(self, column: str, name: str) -> int:
         """The code of a name; CxLookupError lists the names there are."""
         names = self.names[column]
-        if name not in names:
-            raise CxLookupError(
-                f"No {column} is called `{name}`.{did_you_mean(name, names)} There are: {', '.join(names)}."
-            )
-        return names.index(name)
+        return names.index(require(name, names, f"No {column} is called `{name}`"))
 
     def decode(
         self, codes: pd.Series | Sequence[int], column: str, missing: str | None = None

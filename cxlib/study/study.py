@@ -14,7 +14,7 @@ import ibis.expr.types as ir
 import pandas as pd
 
 from cxlib.contract import TABLES, Findings, Settings, complete
-from cxlib.errors import CxLookupError, MissingTable, did_you_mean
+from cxlib.errors import CxLookupError, MissingTable, require
 from cxlib.study.engine import Engine, remembered
 from cxlib.study.fingerprints import code_digest, digest_of, refuse_changed
 from cxlib.study.log import GAP, Log, build_log
@@ -63,9 +63,7 @@ Add orders.parquet or orders.csv to the study, or skip this section.
 
     def table(self, name: str, needed_by: str = "This step") -> ir.Table:
         """The lazy table of that name; MissingTable says who needs it and what the study has."""
-        if name not in TABLES:
-            hint = did_you_mean(name, TABLES)
-            raise CxLookupError(f"The contract has no table `{name}`.{hint} It has: {', '.join(TABLES)}.")
+        require(name, TABLES, f"The contract has no table `{name}`", "It has")
         if name not in self.tables:
             raise MissingTable(name, needed_by, self.tables)
         return self.tables[name]

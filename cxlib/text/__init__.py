@@ -3,7 +3,7 @@
 from cxlib.text import plots
 from cxlib.text.comments import Comments, comments
 from cxlib.text.effects import ThemeEffects, effects
-from cxlib.text.learned import Sentiment, Themes, sentiment, themes
+from cxlib.text.learned import Sentiment, Themes, noted, sentiment, themes
 from cxlib.text.listening import Mentions, engagement, mentions, reasons, telling
 from cxlib.text.prevalence import Prevalence, prevalence
 from cxlib.text.quotes import Quotes, quotes
@@ -20,6 +20,7 @@ __all__ = [
     "effects",
     "engagement",
     "mentions",
+    "noted",
     "plots",
     "prevalence",
     "quotes",

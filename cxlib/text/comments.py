@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
-from cxlib.masks import Names, masked_comment
 from cxlib.rates import answerer
-from cxlib.results import EVERYWHERE, MINIMUM, TOO_FEW, Claim, Result, minimum
+from cxlib.results import EVERYWHERE, MINIMUM, Framed, minimum
 from cxlib.study import Study
 from cxlib.text.learning import normalised
+from cxlib.text.names import Names, masked_comment
 
 NAMED = {
     "name", "firstname", "lastname", "surname", "fullname", "nickname", "nome", "cognome", "nume", "prenume",
@@ -25,7 +25,7 @@ PERSONAL_IDS = ("mail", "phone", "tel", "name", "handle", "user")
 
 
 @dataclass(frozen=True, eq=False)
-class Comments(Result):
+class Comments(Framed):
     """What customers wrote.
 
     `frame`: one row a comment that is not blank, by time: response_id, person (customer_id, else
@@ -36,8 +36,9 @@ class Comments(Result):
 
     WHOLE: ClassVar = ()
 
-    frame: pd.DataFrame = field(repr=False)
     blank: int = 0
+    learnt: dict[object, Any] = field(default_factory=dict, repr=False)
+    """Themes that were learnt from these comments before, by the columns read: learning them takes the longest."""
 
     def table(self) -> pd.DataFrame:
         """One row a language, "(all)" first: n (comments), customers, texts (different), longest (characters)."""
@@ -50,12 +51,9 @@ class Comments(Result):
         counted = {"n": ("person", "size"), "customers": ("person", "nunique"), "texts": ("text_", "nunique")}
         return grouped.agg(**counted, longest=("length_", "max")).reset_index()
 
-    def claim(self) -> Claim:
+    def told(self, shown: pd.DataFrame) -> str:
         """How many comments there are, in which languages, and how many say the same."""
-        table = self.visible()
-        if not len(table):
-            return TOO_FEW
-        whole, rest = table.iloc[0], table.iloc[1:].sort_values("n", ascending=False)
+        whole, rest = shown.iloc[0], shown.iloc[1:].sort_values("n", ascending=False)
         said = ", ".join(f"{row['language']} {row['n']:,}" for _, row in rest.iterrows())
         text = f"{whole['n']:,} comments of {whole['customers']:,} customers"
         text += f", by language: {said}" if said else ""
@@ -63,7 +61,7 @@ class Comments(Result):
             text += f"; {repeated:,} repeat another's words"
         if self.blank >= minimum():
             text += f"; {self.blank:,} more are blank"
-        return Claim(text + ". Addresses, numbers, handles and the names this study knows are masked.")
+        return text + ". Addresses, numbers, handles and the names this study knows are masked."
 
 
 def comments(study: Study, names: Iterable[str] = ()) -> Comments:
@@ -83,9 +81,13 @@ def comments(study: Study, names: Iterable[str] = ()) -> Comments:
     """
     surveys = study.table("surveys", needed_by="comments")
     given = sorted(set(names))
-    frame = study.cached("comments", {"names": given}, lambda: _comments(study, surveys, given))
-    blank = frame["comment"] == ""
-    return Comments(frame[~blank].reset_index(drop=True), int(blank.sum()))
+
+    def build() -> Comments:
+        frame = study.cached("comments", {"names": given}, lambda: _comments(study, surveys, given))
+        blank = frame["comment"] == ""
+        return Comments(frame[~blank].reset_index(drop=True), int(blank.sum()))
+
+    return study.once(("comments", *given), build)
 
 
 COLUMNS = ("response_id", "person", "ts", "touchpoint", "stage", "question", "score", "place", "language")

@@ -14,11 +14,12 @@ import numpy as np
 import pandas as pd
 
 from cxlib import stats
-from cxlib.errors import CxLookupError, CxValueError, did_you_mean
-from cxlib.masks import folded
+from cxlib.errors import CxLookupError, CxValueError, did_you_mean, require
 from cxlib.results import TOO_FEW, Claim, Result, minimum, nice, number, percent
+from cxlib.study import Study
 from cxlib.text.comments import Comments
-from cxlib.text.learning import auc, ends, learn, runs_on
+from cxlib.text.learning import auc, learn, runs_on
+from cxlib.text.names import folded
 
 Words = Mapping[str, Mapping[str, Sequence[str]]]
 
@@ -76,14 +77,11 @@ def sentiment(comments: Comments, low: float = 0.25, high: float = 0.75) -> Sent
         at = part.index.to_numpy()
         found[at] = learn(part["comment"], label[at], part["person"])
         scored = ~np.isnan(label[at])
-        row = {
-            "language": language,
-            **ends(auc(found[at], label[at], part["person"])),
-            "n": int(scored.sum()),
-        }
         pleased = np.nanmean(label[at]) if scored.any() else np.nan
         people = part["person"][scored].nunique()
-        rows.append({**row, "customers": people, "positive": pleased, "comments": len(part)})
+        told = auc(found[at], label[at], part["person"]).columns()
+        size = {"n": int(scored.sum()), "customers": people, "positive": pleased, "comments": len(part)}
+        rows.append({"language": language, **told, **size})
     columns = ["language", "estimate", "low", "high", "n", "customers", "positive", "comments"]
     table = pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[1:4], float))
     return Sentiment(frame.assign(positive=found), table)
@@ -141,7 +139,7 @@ class Themes(Result):
         np.add.at(hits, fold, yes & hit)
         np.add.at(read, fold, yes)
         found, wrong = stats.proportions(hits, read), both & ~yes
-        table = pd.DataFrame({"theme": self.names, **ends(found), "n": yes.sum(axis=0)})
+        table = pd.DataFrame({"theme": self.names, **found.columns(), "n": yes.sum(axis=0)})
         table["customers"] = [self.frame["person"][one].nunique() for one in yes.T]
         with np.errstate(invalid="ignore"):
             table["false_alarms"] = (wrong & hit).sum(axis=0) / wrong.sum(axis=0)
@@ -196,7 +194,16 @@ def themes(
             # Of a comment that was read, a theme that its reader did not note is absent.
             seen[noted.notna().any(axis=1)] = seen[noted.notna().any(axis=1)].fillna(0.0)
         return Themes(frame, predicted, seen, predicted, "by a codebook")
-    noted = _noted(frame, read or "aspect")
+    asked = read or "aspect"
+    key = asked if isinstance(asked, str) else tuple(asked)
+    if key not in comments.learnt:
+        comments.learnt[key] = _learnt(frame, asked)
+    return comments.learnt[key]
+
+
+def _learnt(frame: pd.DataFrame, read: str | Sequence[str]) -> Themes:
+    """Themes by the rule learnt from what people noted."""
+    noted = _noted(frame, read)
     probability = pd.DataFrame(np.nan, index=frame.index, columns=noted.columns)
     for _, part in frame.groupby(frame["language"].fillna(UNKNOWN)):
         at = part.index
@@ -204,6 +211,23 @@ def themes(
     predicted = (probability >= 0.5).astype(float).where(probability.notna())
     count = int(noted.notna().any(axis=1).sum())
     return Themes(frame, predicted, noted, probability, f"learnt from {count:,} that people have read")
+
+
+def noted(study: Study, *read: str) -> bool:
+    """Whether people who read comments noted a theme in each of these columns (`aspect` finds `read_aspect`).
+
+    >>> from cxlib import open_study
+    >>> noted(open_study("demo"), "aspect", "sentiment"), noted(open_study("demo"), "weather")
+    (True, False)
+    """
+    names = [name if study.has("surveys", name) else f"read_{name}" for name in read]
+    if not study.has("surveys", *names):
+        return False
+    t = study.table("surveys")
+    said = {
+        name: t[name].cast("string").strip().notin(["", NOTHING]).fill_null(False).any() for name in names
+    }
+    return bool(study.fetch(t.aggregate(**said)).fillna(False).to_numpy().all())
 
 
 def _noted(frame: pd.DataFrame, read: str | Sequence[str]) -> pd.DataFrame:
@@ -248,11 +272,7 @@ def _book(words: Words | str) -> Words:
     if not isinstance(words, str):
         return words
     known = tomllib.loads(Path(__file__).with_name("words.toml").read_text("utf-8"))
-    if words not in known:
-        raise CxLookupError(
-            f"No codebook `{words}`; there are: {', '.join(known)}.{did_you_mean(words, known)}"
-        )
-    return {words: known[words]}
+    return {words: known[require(words, known, f"No codebook `{words}`")]}
 
 
 def _spotted(frame: pd.DataFrame, book: Words) -> pd.DataFrame:

@@ -18,8 +18,8 @@ from scipy.sparse.csgraph import connected_components
 from scipy.stats import rankdata
 
 from cxlib.errors import CxValueError
-from cxlib.masks import UNSPACED, clean
 from cxlib.stats.intervals import Array, Interval, on_scale, t_quantile, wilson
+from cxlib.text.names import UNSPACED, clean
 
 LONGEST = 5_000
 """Characters of a text that are learnt from and judged; the rest is left unread."""
@@ -180,9 +180,3 @@ def auc(score: ArrayLike, label: ArrayLike, clusters: ArrayLike | None = None) -
     if area in (0, 1):  # without a mistake nothing varies
         return wilson(area * min(persons), min(persons))
     return on_scale(np.asarray(area), np.asarray(se), "logit", t)
-
-
-def ends(found: Interval, name: str = "") -> dict[str, Array]:
-    """An interval as columns of a table: estimate, low, high; or `name`, name_low, name_high."""
-    low, high = (f"{name}_{end}" if name else end for end in ("low", "high"))
-    return {name or "estimate": found.estimate, low: found.low, high: found.high}

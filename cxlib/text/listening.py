@@ -18,13 +18,14 @@ from scipy import stats as distributions
 from scipy.sparse import coo_array
 
 from cxlib import stats
-from cxlib.errors import CxLookupError, CxValueError, did_you_mean
+from cxlib.errors import CxLookupError, CxValueError, require
 from cxlib.rates import Counts, answerer, clustered, grouped, rate, sums
 from cxlib.results import EVERYWHERE, TOO_FEW, Claim, Result, minimum, nice, number, percent, visible
 from cxlib.stats import Array
 from cxlib.study import Study
 from cxlib.text.comments import Comments
 from cxlib.text.learning import normalised, runs_on
+from cxlib.text.slopes import differences
 
 DAY, WEEK = 86_400, 7 * 86_400
 FEWEST, ENOUGH = 8, 30
@@ -64,7 +65,7 @@ class Mentions(Result):
         how = {"ts": "min", "until": "max", "n": "sum", "customers": "sum", "usual": "sum", "spread": "sum"}
         made = hot.groupby([key, begins]).agg({**how, "q": "min"}).reset_index(0).reset_index(drop=True)
         times = _times(made["customers"], made["usual"], made["spread"] / made["usual"])
-        made = made.assign(estimate=times.estimate, low=times.low, high=times.high)
+        made = made.assign(**times.columns())
         columns = [key, "ts", "until", "estimate", "low", "high", "n", "customers", "usual", "q"]
         return made[columns].sort_values("customers", ascending=False, ignore_index=True)
 
@@ -120,14 +121,10 @@ def mentions(study: Study, by: str = "touchpoint", every: str = "1 D") -> Mentio
 
 def _posts(surveys: ir.Table, *columns: str) -> ir.Table:
     """These rows with their person; CxLookupError for a column they lack."""
+    has = [name for name in surveys.columns if not name.endswith("_")]  # without our own, as group_
     for column in columns:
-        if column not in surveys.columns:
-            has = [name for name in surveys.columns if not name.endswith("_")]  # without our own, as group_
-            raise CxLookupError(
-                f"surveys has no column `{column}`.{did_you_mean(column, has)} It has: {', '.join(has)}."
-            )
-    person = answerer(surveys)
-    return surveys.mutate(person_=person)
+        require(column, has, f"surveys has no column `{column}`", "It has")
+    return surveys.mutate(person_=answerer(surveys))
 
 
 def _number(posts: ir.Table, column: str) -> ir.Value:
@@ -158,9 +155,8 @@ def _mentions(study: Study, posts: ir.Table, by: str, seconds: int) -> pd.DataFr
         p = distributions.nbinom.sf(y - 1, mean / (spread - 1), 1 / spread)
     starts = pd.to_datetime(bins[at[1]] * seconds, unit="s")
     table = pd.DataFrame({by: found.index[at[0]], "ts": starts.astype("datetime64[us]")})
-    table = table.assign(estimate=times.estimate, low=times.low, high=times.high)
-    table = table.assign(n=posted.fillna(0).to_numpy(int)[at], customers=y.astype(int), usual=mean)
-    return table.assign(phi=spread, q=stats.benjamini_hochberg(p))
+    table = table.assign(**times.columns(), n=posted.fillna(0).to_numpy(int)[at], customers=y.astype(int))
+    return table.assign(usual=mean, phi=spread, q=stats.benjamini_hochberg(p))
 
 
 def expected(counts: Array, starts: NDArray[np.int64], seconds: int) -> tuple[Array, Array]:
@@ -313,9 +309,8 @@ def _reasons(study: Study, posts: ir.Table, column: str, by: str | None, weight:
                 # The wider half of Wilson's interval: it knows that a few who agree prove little.
                 half = max(row["high"] - row["estimate"], row["estimate"] - row["low"])
                 se = half / distributions.t.ppf(0.975, here.df)
-                p = 2 * distributions.t.sf(
-                    np.abs(here.ratio - rest.ratio) / np.hypot(se, np.sqrt(rest.variance)), here.df
-                )
+                gap, se = here.ratio - rest.ratio, np.hypot(se, np.sqrt(rest.variance))
+                p = 2 * distributions.t.sf(np.abs(gap) / se, here.df)
             table.append({**row, "count": int(count.get((group, name), 0)), "ratio": ratio, "q": p[0]})
     frame = pd.DataFrame(table)
     return frame.assign(q=stats.benjamini_hochberg(frame["q"].to_numpy(float)))
@@ -347,10 +342,8 @@ def telling(comments: Comments, rows: pd.Series, most: int = 12) -> Counts:
         raise CxValueError("`rows` marks all comments, or none; there must be others to compare with.")
     (mine, n), (theirs, m) = users(some), users(~some)
     share, rest = stats.wilson(mine, n), stats.wilson(theirs, m)
-    table = pd.DataFrame({"word": counter.get_feature_names_out(), "estimate": share.estimate})
-    table = table.assign(
-        low=share.low, high=share.high, n=n, customers=mine.astype(int), others=rest.estimate
-    )
+    table = pd.DataFrame({"word": counter.get_feature_names_out(), **share.columns(), "n": n})
+    table = table.assign(customers=mine.astype(int), others=rest.estimate)
     # Of all who use a word, more of those marked than their part of all writers: on the careful side of Fisher's test.
     p = np.maximum(distributions.binom.sf(mine - 1, mine + theirs, n / (n + m)), 1e-300)
     table["q"] = stats.benjamini_hochberg(np.where(mine + theirs >= minimum(), p, np.nan))
@@ -403,10 +396,12 @@ def engagement(study: Study, outcome: str = "retweets") -> Counts:
     people = has.apply(lambda one: frame.loc[one, "person_"].nunique())
     others = has.apply(lambda one: frame.loc[~one, "person_"].nunique())
     has = has.loc[:, (people >= ENOUGH) & (others >= ENOUGH)]
-    passed = (frame["outcome_"] > 0).to_numpy(float)
-    table = _differences(has, passed, frame["person_"])
-    table.insert(4, "n", has.sum().to_numpy(int))
-    table.insert(5, "customers", people[has.columns].to_numpy(int))
+    passed, fold = (frame["outcome_"] > 0).to_numpy(float), stats.folds_of(frame["person_"])
+    alone, together = differences(passed, has.to_numpy(float), fold)
+    table = pd.DataFrame({"feature": has.columns, **together.columns(), "n": has.sum().to_numpy(int)})
+    table["customers"], table["alone"] = people[has.columns].to_numpy(int), alone.estimate
+    table["share"] = [passed[one].mean() for _, one in has.items()]
+    table["q"] = stats.benjamini_hochberg(together.p(len(np.unique(fold)) - 1))
     table = table.sort_values("estimate", ascending=False, ignore_index=True)
     apart = visible(table).query("q < 0.05").head(3)
     said = [
@@ -419,23 +414,3 @@ def engagement(study: Study, outcome: str = "retweets") -> Counts:
         "a text would get if it were changed, only an experiment says."
     )
     return Counts(table, text, ("estimate", "alone", "share"))
-
-
-def _differences(has: pd.DataFrame, y: Array, person: pd.Series) -> pd.DataFrame:
-    """Each feature's difference in the mean of y, together and alone, by least squares on sums by fold."""
-    x = np.column_stack([np.ones(len(y)), has.to_numpy(float)])
-    k = x.shape[1]
-    fold, both = stats.folds_of(person), np.column_stack([x, y])
-    by_fold = np.stack([x[fold == one].T @ both[fold == one] for one in range(stats.FOLDS)])
-
-    def together(total: Array) -> Array:
-        return np.asarray(np.linalg.pinv(total[..., :k]) @ total[..., k:])[..., 1:, 0]
-
-    found = stats.jackknife(by_fold, together, scale="identity")
-    whole = by_fold.sum(axis=0)
-    n, hits = whole[0, 1:k], whole[1:, k]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        p = 2 * distributions.t.sf(np.abs(found.estimate / found.se), stats.FOLDS - 1)
-    table = pd.DataFrame({"feature": has.columns, "estimate": found.estimate, "low": found.low})
-    table = table.assign(high=found.high, alone=hits / n - (whole[0, k] - hits) / (whole[0, 0] - n))
-    return table.assign(share=hits / n, q=stats.benjamini_hochberg(p))

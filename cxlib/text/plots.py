@@ -22,61 +22,51 @@ def sentiment_dots(result: Sentiment) -> Shown:
     shown = result.visible().dropna(subset="low")
     if not len(shown):
         return figures.nothing("Can the words tell who is pleased?")
-    fig, ax = figures.figure(height=1.1 + 0.3 * len(shown))
-    figures.dots(ax, shown["language"].tolist(), shown["estimate"], shown["low"], shown["high"], against=0.5)
+    unit, title = (
+        "of two comments, the pleased one is told right (0.5: by chance)",
+        "Can the words tell who is pleased?",
+    )
+    fig, ax = figures.dotted(shown, shown["language"].tolist(), unit, title, against=0.5, height=1.1, row=0.3)
     ax.set_xlim(min(0.45, shown["low"].min()), 1.0)
-    ax.set_xlabel("of two comments, the pleased one is told right (0.5: by chance)")
-    ax.set_title("Can the words tell who is pleased?")
     said = f"Probability that words tell a pleased from a displeased comment: {spelled(shown, 'language')}."
     return figures.finish(fig, said)
 
 
 def prevalence_dots(result: Prevalence) -> Shown:
     """Each theme's share of comments as a dot with its interval, the rule's own count as a ring."""
-    table = result.visible()
-    if "group" in table:
-        table = table[table["group"] == EVERYWHERE]
-    shown = table.dropna(subset="low").sort_values("estimate", ascending=False)
+    shown = result.whole().sort_values("estimate", ascending=False)
     if not len(shown):
         return figures.nothing("What comments speak of")
-    fig, ax = figures.figure(height=1.2 + 0.3 * len(shown))
-    estimate, low, high = (100 * shown[name] for name in ("estimate", "low", "high"))
-    figures.dots(ax, shown["theme"].tolist(), estimate, low, high)
+    title = "What comments speak of" + (", the rule's errors taken out" if result.corrected else "")
+    fig, ax = figures.dotted(
+        shown, shown["theme"].tolist(), "comments, %", title, factor=100, height=1.2, row=0.3
+    )
     said = ", ".join(f"{nice(r['theme'])} {percent(r['estimate'])}" for r in shown.to_dict("records"))
     if result.corrected:
-        _rings(fig, ax, 100 * shown["naive"], "counted by the rule alone")
+        figures.beside(ax, 100 * shown["naive"], "counted by the rule alone")
+        fig.legend(loc="outside lower right", fontsize=9, frameon=False)
     ax.set_xlim(left=0)
-    ax.set_xlabel("comments, %")
-    ax.set_title("What comments speak of" + (", the rule's errors taken out" if result.corrected else ""))
     return figures.finish(fig, f"Share of comments with each theme, 95 % intervals: {said}.")
 
 
 def effect_dots(result: ThemeEffects) -> Shown:
     """What goes with each theme: filled together with the others, a ring by itself."""
-    shown = result.visible().dropna(subset="low")
+    shown = result.visible()
     title = f"Which themes go with a lower {result.of}"
     if not len(shown):
         return figures.nothing(title)
-    fig, ax = figures.figure(height=1.3 + 0.34 * len(shown))
     away = (shown["q"] < 0.05).to_numpy()
     lower = away & (shown["estimate"] < 0)
     colours = np.where(lower, figures.WARM, np.where(away, figures.ACCENT, figures.MUTED))
-    figures.dots(ax, shown["theme"].tolist(), shown["estimate"], shown["low"], shown["high"], colours, 0.0)
+    unit = f"{result.of}: lower or higher where the theme is spoken of"
+    unit += ", 1 is a whole scale" if result.outcome == "place" else ""
+    look: dict[str, Any] = {"colour": colours, "against": 0.0, "height": 1.3, "row": 0.34}
+    fig, ax = figures.dotted(shown, shown["theme"].tolist(), unit, title, **look)
     if not result.single:
-        _rings(fig, ax, shown["alone"], "by itself")
-    unit = ", 1 is a whole scale" if result.outcome == "place" else ""
-    ax.set_xlabel(f"{result.of}: lower or higher where the theme is spoken of{unit}")
-    ax.set_title(title)
-    return figures.finish(
-        fig, f"Difference in {result.of} that goes with each theme: {spelled(shown, 'theme')}."
-    )
-
-
-def _rings(fig: Any, ax: Any, values: pd.Series, label: str) -> None:
-    """A second estimate of each row, as a ring, told in a legend below."""
-    rows = np.arange(len(values))[::-1]
-    ax.scatter(values, rows, facecolors="none", edgecolors=figures.INK, s=34, zorder=4, label=label)
-    fig.legend(loc="outside lower right", fontsize=9, frameon=False)
+        figures.beside(ax, shown["alone"], "by itself")
+        fig.legend(loc="outside lower right", fontsize=9, frameon=False)
+    said = f"Difference in {result.of} that goes with each theme: {spelled(shown, 'theme')}."
+    return figures.finish(fig, said)
 
 
 def mention_ridges(result: Mentions) -> Shown:
@@ -136,12 +126,9 @@ def reason_dots(result: Counts) -> Shown:
 
 def _reason_dots(table: pd.DataFrame) -> Shown:
     column = table.columns[0]
-    fig, ax = figures.figure(height=0.9 + 0.28 * len(table))
-    ends = (100 * table[name].to_numpy(float) for name in ("estimate", "low", "high"))
-    figures.dots(ax, table[column].tolist(), *ends)
+    unit = f"of those with a {nice(column)}, %"
+    fig, ax = figures.dotted(table, table[column].tolist(), unit, "What they complain about", factor=100)
     ax.set_xlim(left=0)
-    ax.set_xlabel(f"of those with a {nice(column)}, %")
-    ax.set_title("What they complain about")
     said = ", ".join(f"{nice(a)} {percent(b)}" for a, b in zip(table[column], table["estimate"], strict=True))
     return figures.finish(fig, f"Share of each {nice(column)} with 95 % intervals: {said}.")
 
@@ -180,18 +167,16 @@ def engagement_dots(result: Counts) -> Shown:
     table = result.visible()
     if not len(table):
         return figures.nothing("What gets passed on")
-    fig, ax = figures.figure(height=1.3 + 0.3 * len(table))
-    estimate, low, high = (100 * table[name].to_numpy(float) for name in ("estimate", "low", "high"))
-    colours = [ACCENT if q < 0.05 else MUTED for q in table["q"]]
-    rows = np.arange(len(table))[::-1]
-    ax.scatter(
-        100 * table["alone"], rows, facecolors="white", edgecolors=INK, s=34, zorder=2, label="taken alone"
-    )
-    figures.dots(ax, table["feature"].tolist(), estimate, low, high, colours, against=0.0)
+    look: dict[str, Any] = {
+        "factor": 100,
+        "colour": [ACCENT if q < 0.05 else MUTED for q in table["q"]],
+        "against": 0.0,
+    }
+    unit, title = "difference in the share passed on, points", "What gets passed on: what goes with it"
+    fig, ax = figures.dotted(table, table["feature"].tolist(), unit, title, **look, height=1.3, row=0.3)
+    figures.beside(ax, 100 * table["alone"], "taken alone", facecolors="white", zorder=2)
     ax.scatter([], [], color=ACCENT, s=30, label="with the others held still, beyond chance")
     ax.scatter([], [], color=MUTED, s=30, label="within chance")
     ax.legend(loc="upper center", bbox_to_anchor=(0.4, -0.2), ncols=3, fontsize=8, frameon=False)
-    ax.set_xlabel("difference in the share passed on, points")
-    ax.set_title("What gets passed on: what goes with it")
     said = ", ".join(f"{a} {100 * b:+.1f}" for a, b in zip(table["feature"], table["estimate"], strict=True))
     return figures.finish(fig, f"Difference in the share passed on by feature, in points: {said}.")

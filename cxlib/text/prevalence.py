@@ -6,18 +6,17 @@ wrong. A random sample that people have read says how wrong.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from cxlib import stats
-from cxlib.errors import CxLookupError, CxValueError, did_you_mean
-from cxlib.results import EVERYWHERE, TOO_FEW, Claim, Result, nice, percent
+from cxlib.errors import CxValueError, require
+from cxlib.results import EVERYWHERE, Framed, nice, percent
 from cxlib.stats.intervals import Array, Interval
 from cxlib.text.learned import UNKNOWN, Themes
-from cxlib.text.learning import ends
 
 Codes = NDArray[np.int64]
 Names = NDArray[np.object_]
@@ -29,7 +28,7 @@ ROUNDS, CLOSE = 500, 1e-9
 
 
 @dataclass(frozen=True, eq=False)
-class Prevalence(Result):
+class Prevalence(Framed):
     """The share of comments with each theme.
 
     `frame`: theme, then the group where asked for ("(all)" first), estimate (corrected), low, high, n
@@ -39,32 +38,29 @@ class Prevalence(Result):
 
     SHARES = ("estimate", "naive")
 
-    frame: pd.DataFrame = field(repr=False)
     corrected: bool = True
 
-    def table(self) -> pd.DataFrame:
-        """One row a theme and group."""
-        return self.frame
+    def whole(self) -> pd.DataFrame:
+        """The rows of all groups together that may be shown and have an interval."""
+        table = self.visible().dropna(subset="low")
+        return table[table["group"] == EVERYWHERE] if "group" in table else table
 
-    def claim(self) -> Claim:
+    def too_few(self) -> bool:
+        """Whether no theme's share in all may be shown."""
+        return self.whole().empty
+
+    def told(self, _: pd.DataFrame) -> str:
         """The theme spoken of most, with what the rule alone would have said."""
-        table = self.visible()
-        if "group" in table:
-            table = table[table["group"] == EVERYWHERE]
-        table = table.dropna(subset="low")
-        if not len(table):
-            return TOO_FEW
+        table = self.whole()
         most = table.loc[table["estimate"].idxmax()]
         text = (
             f"{nice(most['theme']).capitalize()} is spoken of {'most, ' if len(table) > 1 else ''}in "
             f"{percent(most['estimate'])} of {most['n']:,} comments ({percent(most['low'])} to {percent(most['high'])})"
         )
         if not self.corrected:
-            return Claim(
-                f"{text}, as the rule counts: nobody has read a sample, so its errors are not known."
-            )
+            return f"{text}, as the rule counts: nobody has read a sample, so its errors are not known."
         alone = f"; the rule alone counts {percent(most['naive'])}" if pd.notna(most["naive"]) else ""
-        return Claim(f"{text}, corrected by the {most['read']:,} that people have read{alone}.")
+        return f"{text}, corrected by the {most['read']:,} that people have read{alone}."
 
 
 def prevalence(themes: Themes, by: str | None = None) -> Prevalence:
@@ -80,10 +76,7 @@ def prevalence(themes: Themes, by: str | None = None) -> Prevalence:
     """
     group = np.full(len(themes.frame), EVERYWHERE, dtype=object)
     if by is not None:
-        if by not in themes.frame:
-            raise CxLookupError(
-                f"The comments have no column `{by}`.{did_you_mean(by, themes.frame.columns)}"
-            )
+        require(by, themes.frame, f"The comments have no column `{by}`")
         group = themes.frame[by].astype("object").fillna(UNKNOWN).astype(str).to_numpy(object)
     fold = stats.folds_of(themes.frame["person"])
     known = themes.read.notna().any(axis=None)
@@ -121,7 +114,9 @@ def _shares(group: Names, predicted: Codes, true: Codes, fold: Codes, apart: boo
     read = counts[..., :UNREAD].sum(axis=(0, 2, 3)).astype(int)
     found = corrected_shares(counts, apart) if read.any() else naive
     total = counts.sum(axis=(0, 2, 3)).astype(int)
-    return pd.DataFrame({"group": names, **ends(found), "n": total, **ends(naive, "naive"), "read": read})
+    return pd.DataFrame(
+        {"group": names, **found.columns(), "n": total, **naive.columns("naive"), "read": read}
+    )
 
 
 def corrected_shares(counts: ArrayLike, apart: bool = False) -> Interval:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pandas as pd
 
-from cxlib.errors import CxLookupError, CxValueError, did_you_mean
-from cxlib.results import TOO_FEW, Claim, Result, minimum, nice
+from cxlib.errors import CxValueError, require
+from cxlib.results import Framed, minimum, nice
 from cxlib.text.learned import UNKNOWN, Themes
 from cxlib.text.learning import normalised
 
@@ -16,29 +16,20 @@ BAND = (0.25, 0.75)
 
 
 @dataclass(frozen=True, eq=False)
-class Quotes(Result):
+class Quotes(Framed):
     """Comments that stand for a theme, masked.
 
     `frame`: comment, language, theme, and what they were chosen from: n (comments with the theme),
     customers. Empty where fewer customers than the minimum for display speak of it. `rule` says how.
     """
 
-    frame: pd.DataFrame = field(repr=False)
     theme: str
     rule: str
 
-    def table(self) -> pd.DataFrame:
-        """One row a quote."""
-        return self.frame
-
-    def claim(self) -> Claim:
+    def told(self, shown: pd.DataFrame) -> str:
         """How many quotes there are, and the rule they were chosen by."""
-        table = self.visible()
-        if not len(table):
-            return TOO_FEW
-        return Claim(
-            f"{len(table)} of {table['n'].iloc[0]:,} comments on {nice(self.theme)}, chosen by rule: {self.rule}."
-        )
+        of = f"{len(shown)} of {shown['n'].iloc[0]:,} comments on {nice(self.theme)}"
+        return f"{of}, chosen by rule: {self.rule}."
 
 
 def quotes(themes: Themes, theme: str, n: int = 3, language: str | None = None) -> Quotes:
@@ -49,10 +40,7 @@ def quotes(themes: Themes, theme: str, n: int = 3, language: str | None = None) 
     a customer; no two that say the same. Masked as all comments are. None where fewer than the minimum
     number of customers speak of it, and a language in which so few do comes last. `language`: in that one alone.
     """
-    if theme not in themes.names:
-        raise CxLookupError(
-            f"No theme `{theme}`.{did_you_mean(theme, themes.names)} There are: {', '.join(themes.names)}."
-        )
+    require(theme, themes.names, f"No theme `{theme}`")
     if n < 1:
         raise CxValueError(f"n must be at least 1, not {n}.")
     read = themes.read[theme]

@@ -87,12 +87,12 @@ def _say(frame: pd.DataFrame, question: str, unit: str) -> str:
             text += f" ({question} {said(row['score'], unit)}, without them {said(row['without'], unit)})"
         found.append(text)
     if found:
-        return "; ".join(found).capitalize() + ". To be looked at, not to be deleted unseen."
-    return (
-        str(TOO_FEW)
-        if len(frame)
-        else "Nothing to judge by: no response has four items, a time or a comment."
-    )
+        seen = visible(frame)["count"].any()
+        return (
+            "; ".join(found).capitalize() + "." + " To be looked at, not to be deleted unseen." * bool(seen)
+        )
+    nothing = "Nothing to judge by: no response has four items, a time or a comment."
+    return str(TOO_FEW) if len(frame) else nothing
 
 
 def _score(answers: pd.DataFrame, kind: Measure | None) -> float:

@@ -8,17 +8,16 @@ customers never met most places, each correlation comes from those who rated bot
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats as distributions
 
 from cxlib import stats
 from cxlib.errors import CxValueError
-from cxlib.results import TOO_FEW, Claim, Result, nice, percent
+from cxlib.results import Framed, nice, percent
 from cxlib.stats import Array
 from cxlib.study import Study
 from cxlib.voice.scales import scales
@@ -32,7 +31,7 @@ FLOOR = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
-class Drivers(Result):
+class Drivers(Framed):
     """Items by how much of the whole's variance goes with them.
 
     `frame`: item, estimate (relative weight: the share of the whole's variance that goes with this item, the
@@ -47,7 +46,6 @@ class Drivers(Result):
 
     SHARES: ClassVar = ("estimate", "low", "high", "rated", "rated_low", "rated_high")
 
-    frame: pd.DataFrame = field(repr=False)
     whole: str
     r2: float
     r2_low: float
@@ -55,15 +53,8 @@ class Drivers(Result):
     fewest: int
     mended: bool
 
-    def table(self) -> pd.DataFrame:
-        """One row an item."""
-        return self.frame
-
-    def claim(self) -> Claim:
+    def told(self, table: pd.DataFrame) -> str:
         """What goes with the whole most, and what it would take to know whether it moves it."""
-        table = self.visible()
-        if table.empty:
-            return TOO_FEW
         first, below = table.iloc[0], table[table["rated"] < table["rated"].median()]
         text = (
             f"Of {len(table)} items {nice(first['item'])} goes with {nice(self.whole)} most: "
@@ -77,7 +68,7 @@ class Drivers(Result):
         elif len(below):
             low = below.iloc[0]
             text += f"; of those rated below the middle {nice(low['item'])} does ({percent(low['estimate'])})"
-        return Claim(
+        return (
             f"{text}. This is association: whether changing it changes {nice(self.whole)}, only an experiment, or a "
             "change at one place with others to compare, can tell."
         )
@@ -134,19 +125,14 @@ def drivers(
     k = len(wanted) - 1
     alone = stats.jackknife(sums, lambda s: (1 + correlations(s)[..., 0, 1:]) / 2)
     beta = stats.jackknife(sums, lambda s: _weights(s)[1], "identity")
-    with np.errstate(divide="ignore", invalid="ignore"):
-        p = 2 * distributions.t.sf(np.abs(beta.estimate / beta.se), len(np.unique(fold)) - 1)
     both = wide[wanted[1:]].notna() & wide[[whole]].notna().to_numpy()
-    frame = pd.DataFrame({"item": wanted[1:]})
-    for name, one in zip(("estimate", "low", "high"), found, strict=False):
-        frame[name] = one[:k]
+    weighs, rates = (stats.Interval(*(one[part] for one in found)) for part in (slice(k), slice(k, 2 * k)))
+    frame = pd.DataFrame({"item": wanted[1:], **weighs.columns()})
     frame["n"] = pairs.loc[whole, wanted[1:]].to_numpy()
     frame["customers"] = [about.loc[both[name], "person"].nunique() for name in wanted[1:]]
-    for end, one in zip(("alone", "alone_low", "alone_high"), alone, strict=False):
-        frame[end] = 2 * one - 1
-    for end, one in zip(("rated", "rated_low", "rated_high"), found, strict=False):
-        frame[end] = one[k : 2 * k]
-    frame["q"] = stats.benjamini_hochberg(p)
+    frame = frame.assign(**{end: 2 * one - 1 for end, one in alone.columns("alone").items()})
+    frame = frame.assign(**rates.columns("rated"))
+    frame["q"] = stats.benjamini_hochberg(beta.p(len(np.unique(fold)) - 1))
     top = int(np.argmax(found.estimate[:k]))
     # The first was picked for being first, so each other is compared at the share of .05 that is its own.
     lead = stats.jackknife(sums, lambda s: _led(s, top), "identity", level=1 - 0.05 / max(k - 1, 1))

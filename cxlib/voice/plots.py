@@ -11,7 +11,7 @@ from cxlib import figures
 from cxlib.contract.tables import STAGES
 from cxlib.figures import Shown
 from cxlib.rates import Counts
-from cxlib.results import EVERYWHERE, nice, number, percent
+from cxlib.results import EVERYWHERE, TOO_FEW, nice, number, percent
 from cxlib.voice.drivers import Drivers
 from cxlib.voice.responders import Responders
 from cxlib.voice.scorecard import DIMENSIONS, WITNESSES, Scorecard
@@ -19,7 +19,6 @@ from cxlib.voice.scores import Scores, said
 from cxlib.voice.silence import Silent
 from cxlib.voice.split import CHANGE, Split
 from cxlib.voice.unasked import Unasked
-from cxlib.voice.weights import Raked
 
 UP, DOWN = figures.COLOURS[2], figures.WARM
 
@@ -32,21 +31,19 @@ def score_dots(result: Scores) -> Shown:
 
     Groups on fewer customers than the minimum for display are left out.
     """
-    table, key = result.visible(), result.table().columns[0]
-    if not len(table) or table[key].iloc[0] != EVERYWHERE:
+    if result.too_few():
         return figures.nothing(result.measure)
+    table, key = result.visible(), result.frame.columns[0]
     whole, groups = table.iloc[0], table.iloc[1:]
     if key != "month":
         groups = groups.sort_values("estimate", ascending=False)
     shown = groups if len(groups) else table.iloc[:1]
     factor = 100 if result.unit == "share" else 1
-    fig, ax = figures.figure(height=0.9 + 0.28 * len(shown))
     apart = shown["q"].lt(0.05).fillna(False)
     colours = np.where(apart & (shown["estimate"] < whole["estimate"]), figures.WARM, figures.ACCENT)
-    estimate, low, high = (factor * shown[name].to_numpy(float) for name in ("estimate", "low", "high"))
-    figures.dots(ax, shown[key].tolist(), estimate, low, high, colours, factor * whole["estimate"])
-    ax.set_xlabel(UNITS.get(result.unit, "mean score"))
-    ax.set_title(f"{result.measure}, by {nice(key)}")
+    unit, title = UNITS.get(result.unit, "mean score"), f"{result.measure}, by {nice(key)}"
+    look: dict[str, Any] = {"factor": factor, "colour": colours, "against": factor * whole["estimate"]}
+    fig, _ = figures.dotted(shown, shown[key].tolist(), unit, title, **look)
     best, worst = shown.loc[shown["estimate"].idxmax()], shown.loc[shown["estimate"].idxmin()]
     return figures.finish(
         fig,
@@ -59,20 +56,17 @@ def score_dots(result: Scores) -> Shown:
 
 def response_dots(result: Responders) -> Shown:
     """The share of customers who answered, by each value of each attribute, with intervals."""
-    table = result.visible()
-    if not len(table) or table["attribute"].iloc[0] != EVERYWHERE:
-        return figures.nothing("Who answered a survey")
+    title, table = "Who answered a survey", result.visible()
+    if result.too_few():
+        return figures.nothing(title)
     whole, rows = table.iloc[0], table.iloc[1:]
     shown = rows if len(rows) else table.iloc[:1]
     labels = [
         f"{a}: {v}" if a != EVERYWHERE else "all"
         for a, v in zip(shown["attribute"], shown["value"], strict=True)
     ]
-    fig, ax = figures.figure(height=0.9 + 0.24 * len(shown))
-    estimate, low, high = (100 * shown[name] for name in ("estimate", "low", "high"))
-    figures.dots(ax, labels, estimate, low, high, against=100 * whole["estimate"])
-    ax.set_xlabel("customers who answered, %")
-    ax.set_title("Who answered a survey")
+    look: dict[str, Any] = {"factor": 100, "against": 100 * whole["estimate"], "row": 0.24}
+    fig, _ = figures.dotted(shown, labels, "customers who answered, %", title, **look)
     low, high = (int(np.nanargmin(shown["estimate"])), int(np.nanargmax(shown["estimate"])))
     return figures.finish(
         fig,
@@ -85,19 +79,22 @@ def response_dots(result: Responders) -> Shown:
 def silent_dots(result: Silent) -> Shown:
     """A score under each view of the silent: what the view allows as a bar, its 95 % interval as a line."""
     table = result.visible()
-    if table.empty or len(table) < len(result.table()):
-        return figures.nothing(result.measure)
+    if table.empty or result.too_few():
+        return figures.nothing(result.measure, result.claim())
     factor = 100 if result.unit == "share" else 1
-    estimate, low, high, least, most = (
-        factor * table[name].to_numpy(float) for name in ("estimate", "low", "high", "least", "most")
-    )
-    fig, ax = figures.figure(width="wide", height=0.9 + 0.32 * len(table))
-    figures.dots(ax, table["view"].tolist(), estimate, low, high, against=estimate[0])
+    unit, title = UNITS.get(result.unit, "mean score"), "What the silent may change"
+    look: dict[str, Any] = {
+        "factor": factor,
+        "against": factor * table["estimate"].iloc[0],
+        "width": "wide",
+        "row": 0.32,
+    }
+    fig, ax = figures.dotted(table, table["view"].tolist(), unit, title, **look)
     rows = np.arange(len(table))[::-1]
-    ax.hlines(rows, least, most, color=figures.ACCENT, linewidth=7, alpha=0.3)
+    ax.hlines(
+        rows, factor * table["least"], factor * table["most"], color=figures.ACCENT, linewidth=7, alpha=0.3
+    )
     ax.set_yticks(rows, table["view"])
-    ax.set_xlabel(UNITS.get(result.unit, "mean score"))
-    ax.set_title("What the silent may change")
     first, weighted, last = table.iloc[0], table.iloc[2], table.iloc[-1]
     return figures.finish(
         fig,
@@ -105,30 +102,6 @@ def silent_dots(result: Silent) -> Shown:
         f"{said(first['estimate'], result.unit)}, weighted to all in contact "
         f"{said(weighted['estimate'], result.unit)}, whatever the silent feel between "
         f"{said(last['least'], result.unit)} and {said(last['most'], result.unit)}.",
-    )
-
-
-def margin_dots(result: Raked) -> Shown:
-    """Each value's share of the answers with its interval, beside its share of those they stand for."""
-    table = result.visible()
-    if not len(table):
-        return figures.nothing("Who answered, and whom they stand for")
-    labels = [f"{a}: {v}" for a, v in zip(table["column"], table["value"], strict=True)]
-    estimate, low, high, target = (
-        100 * table[name].to_numpy(float) for name in ("estimate", "low", "high", "target")
-    )
-    fig, ax = figures.figure(height=0.9 + 0.24 * len(table))
-    figures.dots(ax, labels, estimate, low, high)
-    ax.scatter(
-        target, np.arange(len(table))[::-1], marker="|", s=140, color=figures.WARM, label="they stand for"
-    )
-    ax.set_xlabel("share, % (dot: of the answers; stroke: of those they stand for)")
-    ax.set_title("Who answered, and whom they stand for")
-    off = int(np.argmax(np.abs(estimate - target)))
-    return figures.finish(
-        fig,
-        f"Shares of {len(table)} values among the answers and among those they stand for; furthest apart "
-        f"{labels[off]}, {percent(estimate[off] / 100)} of the answers and {percent(target[off] / 100)} of those.",
     )
 
 
@@ -162,7 +135,7 @@ def split_bars(result: Split) -> Shown:
     """
     table = result.visible()
     if not len(table) or table["part"].iloc[0] != CHANGE:
-        return figures.nothing("Why the score moved")
+        return figures.nothing("Why the score moved", result.claim())
     factor = 100 if result.unit == "share" else 1
     unit = {"points": "points", "share": "satisfied, %"}.get(result.unit, "mean score")
     fig, (left, right) = figures.figure("wide", height=3.6, columns=2)
@@ -255,10 +228,11 @@ def scorecard_grid(result: Scorecard) -> Shown:
 
 def unasked_dots(result: Unasked) -> Shown:
     """The touchpoints with most trouble and their peers, and beside them how many contacts are asked about."""
-    table = result.visible().sort_values("estimate", ascending=False, kind="stable")
-    table = table[table["estimate"] >= 0.005].head(MOST)
+    seen = result.visible().sort_values("estimate", ascending=False, kind="stable")
+    table = seen[seen["estimate"] >= 0.005].head(MOST)
     if table.empty:
-        return figures.nothing("Trouble, and who is asked about it")
+        why = f"At none of {len(seen)} touchpoints are contacts in trouble." if len(seen) else TOO_FEW
+        return figures.nothing("Trouble, and who is asked about it", why)
     peers, asked = 100 * table["peers"], 100 * table["asked"]
     fig, left, right, rows = _pair(
         table, table["blind"], "blind spot: more than its peers, hardly anybody asked"

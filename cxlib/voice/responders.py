@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 import ibis
@@ -13,12 +13,12 @@ import pandas as pd
 from scipy import stats as distributions
 
 from cxlib import stats
-from cxlib.results import EVERYWHERE, TOO_FEW, Claim, Result, percent
+from cxlib.results import EVERYWHERE, Framed, percent
 from cxlib.study import Study
 
 
 @dataclass(frozen=True, eq=False)
-class Responders(Result):
+class Responders(Framed):
     """Which customers answered a survey at all, by what is known of them.
 
     `frame`: `attribute`, `value`, estimate (share of the customers who answered anything), low,
@@ -30,17 +30,8 @@ class Responders(Result):
     SHARES: ClassVar = ("estimate",)
     WHOLE: ClassVar = ("attribute",)
 
-    frame: pd.DataFrame = field(repr=False)
-
-    def table(self) -> pd.DataFrame:
-        """One row a value of each attribute."""
-        return self.frame
-
-    def claim(self) -> Claim:
+    def told(self, table: pd.DataFrame) -> str:
         """How many answered, and along which attributes those who did differ from those who did not."""
-        table = self.visible()
-        if not len(table) or table["attribute"].iloc[0] != EVERYWHERE:
-            return TOO_FEW
         whole = table.iloc[0]
         tested = table.iloc[1:].dropna(subset="q").drop_duplicates("attribute")
         apart = tested.loc[tested["q"] < 0.05, "attribute"].tolist()
@@ -49,9 +40,7 @@ class Responders(Result):
             text += f"; who answers differs by {_list(apart)}"
         elif len(tested):
             text += f"; by {_list(tested['attribute'])} it differs no more than by chance"
-        return Claim(
-            text + ". Whether the silent are as satisfied as the others cannot be seen from answers."
-        )
+        return text + ". Whether the silent are as satisfied as the others cannot be seen from answers."
 
 
 def _list(names: Iterable[str]) -> str:
@@ -120,9 +109,7 @@ def _responders(study: Study, surveys: ir.Table, known: list[str]) -> pd.DataFra
     )
     counted = counted.sort_values(["_attribute", "_value", "value"], ignore_index=True)
     interval = stats.wilson(counted["x"].to_numpy(float), counted["n"].to_numpy(float))
-    table = counted[["attribute", "value"]].assign(
-        estimate=interval.estimate, low=interval.low, high=interval.high, n=counted["n"].astype(int)
-    )
+    table = counted[["attribute", "value"]].assign(**interval.columns(), n=counted["n"].astype(int))
     table["customers"] = table["n"]
     tested = {
         str(name): _differs(group["x"].to_numpy(float), group["n"].to_numpy(float))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ibis.expr.types as ir
 import numpy as np
@@ -34,22 +34,20 @@ class Measure:
 
     def values(self, rows: ir.Table) -> dict[str, ir.Value]:
         """The values to sum; a mean is summed as a share of its scale, 0 to 1."""
-        score = rows["score"]
-        if self.unit == "points":
-            up, down = (score >= PROMOTER).cast("float64"), (score <= DETRACTOR).cast("float64")
-            return {"value": up - down, "up": up, "down": down}
-        if self.unit == "share":
-            return {"value": (score > self.high - self.boxes).cast("float64")}
-        return {"value": (score - self.low) / (self.high - self.low)}
+        up, *down = (side.cast("float64") for side in self._sides(rows["score"]))
+        return {"value": up - down[0], "up": up, "down": down[0]} if down else {"value": up}
 
     def sides(self, scores: Array) -> tuple[Array, Array]:
         """What each score adds and takes away: promoters and detractors, or its place and nothing."""
+        up, down = (*self._sides(scores), np.zeros(len(scores)))[:2]
+        return up.astype(float), down.astype(float)
+
+    def _sides(self, score: Any) -> tuple[Any, ...]:
+        """Of scores anywhere: promoters and detractors, top boxes, or the place on the scale."""
         if self.unit == "points":
-            return (scores >= PROMOTER).astype(float), (scores <= DETRACTOR).astype(float)
-        nothing = np.zeros(len(scores))
-        if self.unit == "share":
-            return (scores > self.high - self.boxes).astype(float), nothing
-        return (scores - self.low) / (self.high - self.low), nothing
+            return score >= PROMOTER, score <= DETRACTOR
+        top, place = score > self.high - self.boxes, (score - self.low) / (self.high - self.low)
+        return (top,) if self.unit == "share" else (place,)
 
     def told(self, value: Array) -> Array:
         """The score in its own unit, from the mean of what `sides` add less what they take away."""

@@ -18,7 +18,7 @@ Paying is no call for help: staff of the stage transaction do not count as assis
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import ibis
@@ -30,7 +30,7 @@ from cxlib import stats
 from cxlib.contract.tables import STAGES
 from cxlib.errors import CxLookupError, CxValueError
 from cxlib.frames import column, numbers
-from cxlib.results import TOO_FEW, Claim, Result, nice, percent
+from cxlib.results import Framed, nice, percent
 from cxlib.study import Study
 from cxlib.study.log import Log, fold
 from cxlib.voice.scales import scales
@@ -49,35 +49,33 @@ GOOD, POOR = 0.75, 0.6
 
 
 @dataclass(frozen=True, eq=False)
-class Scorecard(Result):
+class Scorecard(Framed):
     """Six dimensions by stage, from up to three witnesses.
 
     `frame`: dimension, stage, witness, estimate (share that is good, 0 to 1), low, high, n (answers, events
     or comments), customers, reads (good, poor or between), disagree (another witness of the same dimension
-    and stage reads the opposite). A cell that no witness speaks of is absent.
+    and stage reads the opposite). A cell that no witness speaks of is absent. `neither`: themes in comments that
+    are neither positive nor negative, such as "ease: mixed", which say nothing of good.
     """
 
     SHARES: ClassVar = ("estimate", "low", "high")
     ROWS: ClassVar = 72
 
-    frame: pd.DataFrame = field(repr=False)
+    neither: int = 0
 
-    def table(self) -> pd.DataFrame:
-        """One row a dimension, stage and witness."""
-        return self.frame
+    def told(self, table: pd.DataFrame) -> str:
+        """Where the witnesses disagree most, else which cell they call worst; what of the comments does not count."""
+        rest = f" {self.neither:,} mentions that are neither positive nor negative do not count."
+        return f"{self._contradicted(table)}{rest if self.neither else ''}"
 
-    def claim(self) -> Claim:
-        """Where the witnesses disagree most, else which cell they call worst."""
-        table = self.visible()
-        if table.empty:
-            return TOO_FEW
+    def _contradicted(self, table: pd.DataFrame) -> str:
         cells = len(table.drop_duplicates(["dimension", "stage"]))
         split = table[table["disagree"]].groupby(["dimension", "stage"], sort=False)["estimate"]
         if len(split):
             dimension, stage = (split.max() - split.min()).idxmax()
             here = table.query("dimension == @dimension and stage == @stage").sort_values("estimate")
             said = " and ".join(f"{r.witness} {percent(r.estimate)}" for r in here.itertuples())
-            return Claim(
+            return (
                 f"The witnesses contradict each other in {len(split)} of {cells} cells, most on "
                 f"{nice(dimension)} in {stage}: {said} good."
             )
@@ -87,9 +85,9 @@ class Scorecard(Result):
             text = f"Each of {cells} cells has one witness only, so none can contradict another"
         asked = table[table["witness"] != BEHAVIOUR]  # a rule may ask too much of what people do
         if asked.empty:
-            return Claim(f"{text}: there is only what people do.")
+            return f"{text}: there is only what people do."
         worst = asked.loc[asked["high"].idxmin()]
-        return Claim(
+        return (
             f"{text}; the lowest is {nice(worst['dimension'])} in "
             f"{worst['stage']} ({worst['witness']}): {percent(worst['estimate'])} good ({percent(worst['low'])} to "
             f"{percent(worst['high'])})."
@@ -116,13 +114,14 @@ def scorecard(
     >>> sorted(scorecard(cx.open_study("demo")).table()["witness"].unique())
     ['asked', 'behaviour']
     """
-    counted = []
+    counted, neither = [], 0
     if "surveys" in study.tables:
         counted.append(_asked(study, items or {}))
     if "touchpoints" in study.tables:
         counted.append(_behaviour(study, failures))
     if themes is not None:
-        counted.append(_said(themes))
+        said, neither = _said(themes)
+        counted.append(said)
     if not counted:
         study.table("surveys", needed_by="scorecard")
     every = pd.concat(counted, ignore_index=True).rename(columns={"n": "many"})
@@ -138,13 +137,13 @@ def scorecard(
     found = stats.proportions(sums[0], sums[1])
     frame = by[["many", "customers"]].sum().astype(int).reset_index()
     frame = frame.astype({"dimension": str, "stage": str, "witness": str}).rename(columns={"many": "n"})
-    for place, name in enumerate(("estimate", "low", "high")):
-        frame.insert(3 + place, name, getattr(found, name))
+    for place, (name, values) in enumerate(found.columns().items()):
+        frame.insert(3 + place, name, values)
     frame["reads"] = np.select([frame["low"] > GOOD, frame["high"] < POOR], ["good", "poor"], "between")
     reads = frame.groupby(["dimension", "stage"])["reads"]
     both = reads.transform(lambda one: {"good", "poor"} <= set(one))
     frame["disagree"] = both.astype(bool) & frame["reads"].ne("between")
-    return Scorecard(frame)
+    return Scorecard(frame, neither)
 
 
 def _asked(study: Study, items: Mapping[str, Sequence[str]]) -> pd.DataFrame:
@@ -251,12 +250,15 @@ def _known(names: Iterable[str]) -> None:
         raise CxLookupError(f"There is no dimension `{unknown[0]}`; there are {', '.join(DIMENSIONS)}.")
 
 
-def _said(themes: pd.DataFrame) -> pd.DataFrame:
-    """Comments that speak well of a dimension, by fold."""
+def _said(themes: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """Comments that speak well of a dimension, by fold; and how many speak of one neither well nor ill."""
+    neither = 0
     if "theme" in themes and "dimension" not in themes:
         theme = themes["theme"].astype(str).str.partition(": ")
         themes = themes.assign(dimension=theme[0], good=theme[2].map({"positive": 1, "negative": 0}))
-        themes = themes[themes["good"].notna() & themes["dimension"].isin(DIMENSIONS)]
+        themes = themes[themes["dimension"].isin(DIMENSIONS)]
+        neither = int(themes["good"].isna().sum())
+        themes = themes.dropna(subset="good")
     frame = pd.DataFrame({name: column(themes, name) for name in ("person", "stage", "dimension")})
     frame["good"] = numbers(themes, "good")
     if not frame["good"].isin([0, 1]).all():
@@ -265,4 +267,4 @@ def _said(themes: pd.DataFrame) -> pd.DataFrame:
     frame["fold"] = stats.folds_of(frame["person"])
     by = frame.groupby(["fold", "dimension", "stage"])
     counted = by.agg(good=("good", "sum"), n=("good", "size"), customers=("person", "nunique")).reset_index()
-    return counted.assign(weight=counted["n"], witness=SAID)
+    return counted.assign(weight=counted["n"], witness=SAID), neither

@@ -5,7 +5,7 @@ Answers of one customer resemble each other, so customers are the clusters every
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 import ibis
@@ -17,67 +17,49 @@ from scipy import special
 from scipy import stats as distributions
 
 from cxlib import stats
-from cxlib.errors import CxLookupError, CxValueError, did_you_mean
+from cxlib.errors import CxValueError, require
 from cxlib.rates import answerer, clustered, grouped, sums
-from cxlib.results import EVERYWHERE, TOO_FEW, Claim, Result, nice, number, percent, visible
+from cxlib.results import EVERYWHERE, TOO_FEW, Claim, Framed, Result, nice, number, percent
 from cxlib.study import Study
 from cxlib.voice.scales import DETRACTOR, PROMOTER, Measure, measure, scales, top_boxes
 
 
 @dataclass(frozen=True)
-class NPS(Result):
-    """A net promoter score, in points from -100 to 100.
+class CSAT(Result):
+    """The share of answers in the top boxes, 0 to 1, with its score interval.
 
-    Fields: `estimate`, `low`, `high`; `n` answers; `missing`, not answered; `promoters` and
-    `detractors`, shares; `customers`, the clusters (or answers, where clusters are not given).
+    Fields: `estimate`, `low`, `high`; `n` answers; `missing`, not answered; `customers`, the clusters (or
+    answers, where clusters are not given).
     """
+
+    SAID: ClassVar = ("{} are satisfied ({} to {}), on {:,} answers.", "share")
 
     estimate: float
     low: float
     high: float
     n: int
     missing: int
-    promoters: float
-    detractors: float
     customers: int
 
     def table(self) -> pd.DataFrame:
         """One row."""
-        return pd.DataFrame([self.__dict__])
+        return pd.DataFrame([vars(self)])
 
     def claim(self) -> Claim:
         """The score in one sentence."""
-        if not len(visible(self.table())):
-            return TOO_FEW
-        return Claim(
-            f"The net promoter score is {points(self.estimate)} ({points(self.low)} to {points(self.high)}), "
-            f"on {self.n:,} answers."
-        )
+        text, unit = self.SAID
+        ends = (said(end, unit) for end in (self.estimate, self.low, self.high))
+        return Claim(text.format(*ends, self.n)) if len(self.visible()) else TOO_FEW
 
 
 @dataclass(frozen=True)
-class CSAT(Result):
-    """The share of answers in the top boxes, 0 to 1, with its score interval (fields as `NPS`)."""
+class NPS(CSAT):
+    """A net promoter score, in points from -100 to 100; `promoters` and `detractors` are shares."""
 
-    estimate: float
-    low: float
-    high: float
-    n: int
-    missing: int
-    customers: int
+    SAID: ClassVar = ("The net promoter score is {} ({} to {}), on {:,} answers.", "points")
 
-    def table(self) -> pd.DataFrame:
-        """One row."""
-        return pd.DataFrame([self.__dict__])
-
-    def claim(self) -> Claim:
-        """The share in one sentence."""
-        if not len(visible(self.table())):
-            return TOO_FEW
-        return Claim(
-            f"{percent(self.estimate)} are satisfied ({percent(self.low)} to {percent(self.high)}), "
-            f"on {self.n:,} answers."
-        )
+    promoters: float
+    detractors: float
 
 
 def freedom(sums: stats.Clustered) -> np.ndarray:
@@ -121,7 +103,7 @@ def nps(scores: ArrayLike, weights: ArrayLike | None = None, clusters: ArrayLike
     n = net.effective(p + d - (p - d) ** 2)
     interval = stats.tango(p, d, n, df=freedom(net))
     low, high = float(100 * interval.low), float(100 * interval.high)
-    return NPS(100 * (p - d), low, high, len(x), missing, p, d, int(net.clusters))
+    return NPS(100 * (p - d), low, high, len(x), missing, int(net.clusters), p, d)
 
 
 def csat(
@@ -190,7 +172,7 @@ def _answers(
 
 
 @dataclass(frozen=True, eq=False)
-class Scores(Result):
+class Scores(Framed):
     """One question's score for each group and for all.
 
     `frame`: key (`touchpoint`, or the column asked for; "(all)" first), estimate, low, high, n
@@ -200,25 +182,18 @@ class Scores(Result):
 
     WHOLE: ClassVar = ()
 
-    frame: pd.DataFrame = field(repr=False)
     question: str
     measure: str
     unit: str
-
-    def table(self) -> pd.DataFrame:
-        """One row a group, "(all)" first, then by name."""
-        return self.frame
 
     @property
     def in_percent(self) -> tuple[str, ...]:
         """The estimate, where it is a share."""
         return ("estimate",) if self.unit == "share" else ()
 
-    def claim(self) -> Claim:
+    def told(self, table: pd.DataFrame) -> str:
         """The whole's score, and which group stands out below it, if one does."""
-        table, key = self.visible(), self.frame.columns[0]
-        if not len(table) or table[key].iloc[0] != EVERYWHERE:
-            return TOO_FEW
+        key = table.columns[0]
         plain = key in ("touchpoint", "stage", "channel", "language", "month", "year")
         groups_of = f"{key}s" if plain else f"values of {key.replace('_', ' ')}"
         whole, groups = table.iloc[0], table.iloc[1:]
@@ -235,7 +210,7 @@ class Scores(Result):
             )
         elif len(groups) > 1:
             text += f"; none of {len(groups)} {groups_of} lies below the others by more than chance would do"
-        return Claim(text + ".")
+        return text + "."
 
 
 def scores(study: Study, question: str = "nps", by: str | None = "touchpoint") -> Scores:
@@ -265,16 +240,9 @@ def scores(study: Study, question: str = "nps", by: str | None = "touchpoint") -
 
 def asked_of(study: Study, question: str) -> tuple[pd.DataFrame, Measure]:
     """The scales a question was answered on, and its score; the errors of `scores` where it has none."""
-    surveys = study.table("surveys", needed_by="scores")
     given = scales(study)
+    require(question, given["question"].unique(), f"Nobody answered `{question}`", "The surveys ask")
     on = given[given["question"] == question]
-    if not len(on):
-        known = study.fetch(surveys.select("question").distinct())["question"]
-        questions = sorted(known.dropna().tolist())
-        raise CxLookupError(
-            f"Nobody answered `{question}`.{did_you_mean(question, questions)} "
-            f"The surveys ask: {', '.join(questions)}."
-        )
     return on, measure(question, on)
 
 
@@ -295,8 +263,7 @@ def _scores(study: Study, surveys: ir.Table, question: str, kind: Measure, by: s
         parts.append(groups[groups["group_"].notna()].sort_values("group_"))
     frame = pd.concat(parts, ignore_index=True)
     interval = _interval(frame, kind)
-    table = pd.DataFrame({key: frame["group_"], "estimate": interval.estimate, "low": interval.low})
-    table["high"], table["n"] = interval.high, frame["n"].astype(int)
+    table = pd.DataFrame({key: frame["group_"], **interval.columns(), "n": frame["n"].astype(int)})
     table["customers"] = frame["customers"].astype(int)
     counted = empty.set_index("group_")["missing"]
     table["missing"] = frame["group_"].map(counted).fillna(0).astype(int)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cxlib.errors import CxLookupError
-from cxlib.results import TOO_FEW, Claim, Result, percent
+from cxlib.results import Claim, Framed, percent
 from cxlib.stats import Array
 from cxlib.study import Study
 from cxlib.voice.responders import ACTIVITY, ATTRIBUTES, UNKNOWN, contacted
@@ -25,7 +25,7 @@ RARE = 5
 
 
 @dataclass(frozen=True, eq=False)
-class Silent(Result):
+class Silent(Framed):
     """A score as answered, weighted to all customers in contact, and under what the silent may feel.
 
     `frame`: view, estimate (none where anything may be), low, high (with sampling error), n (answers),
@@ -35,16 +35,11 @@ class Silent(Result):
     Where nobody in contact answered under a customer_id the frame is empty, and there are no weights.
     """
 
-    frame: pd.DataFrame = field(repr=False)
     measure: str
     unit: str
     answered: float
     contacted: int
     raked: Raked | None = field(repr=False)
-
-    def table(self) -> pd.DataFrame:
-        """One row a view."""
-        return self.frame
 
     def shown(self) -> pd.DataFrame:
         """The same without the number that the view says in words."""
@@ -60,8 +55,14 @@ class Silent(Result):
         if self.frame.empty:
             nobody = "None of the customers in contact answered under a customer_id"
             return Claim(f"{nobody}; whom the answers speak for cannot be said.")
-        if len(self.visible()) < len(self.frame):
-            return TOO_FEW
+        return super().claim()
+
+    def too_few(self) -> bool:
+        """Whether any view may not be shown."""
+        return len(self.visible()) < len(self.frame)
+
+    def told(self, _: pd.DataFrame) -> str:
+        """As the claim, where there are answers."""
         views = self.frame.map(lambda value: said(value, self.unit) if isinstance(value, float) else value)
         first, weighted, last = views.iloc[0], views.iloc[2], views.iloc[-1]
         text = (
@@ -77,10 +78,8 @@ class Silent(Result):
                 f"; if the pleased are {few} to {many} times as likely to answer as the displeased, it lies "
                 f"between {low} and {high}"
             )
-        return Claim(
-            f"{text}; whatever the silent feel, between {last['least']} and {last['most']}. "
-            "No weight can tell which."
-        )
+        ends = f"between {last['least']} and {last['most']}"
+        return f"{text}; whatever the silent feel, {ends}. No weight can tell which."
 
 
 def silent(

@@ -22,13 +22,12 @@ import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
-from scipy import stats as distributions
 
 from cxlib import stats
-from cxlib.errors import CxLookupError, CxValueError, did_you_mean
+from cxlib.errors import CxValueError, require
 from cxlib.frames import column, numbers
 from cxlib.rates import answerer
-from cxlib.results import EVERYWHERE, TOO_FEW, Claim, Result, nice, number
+from cxlib.results import EVERYWHERE, TOO_FEW, Claim, Framed, nice, number
 from cxlib.stats import Array
 from cxlib.study import Study
 from cxlib.voice.scales import measure, scales
@@ -44,7 +43,7 @@ Window = tuple[object, object]
 
 
 @dataclass(frozen=True, eq=False)
-class Split(Result):
+class Split(Framed):
     """A change in a score, split into parts that sum to it.
 
     `frame`: part (`change`, then its parts), detail ("(all)", or for who answered a group, for the others a
@@ -58,14 +57,9 @@ class Split(Result):
     WHOLE: ClassVar = ("part",)
     ROWS: ClassVar = 30
 
-    frame: pd.DataFrame = field(repr=False)
     levels: pd.DataFrame = field(repr=False)
     measure: str
     unit: str
-
-    def table(self) -> pd.DataFrame:
-        """The change, its parts, and the details of each, the largest first."""
-        return self.frame
 
     @property
     def in_percent(self) -> tuple[str, ...]:
@@ -131,9 +125,7 @@ def answers(study: Study, needed_by: str, *questions: str) -> ir.Table:
     t = study.table("surveys", needed_by=needed_by)
     known = sorted(scales(study)["question"].unique())
     for name in questions:
-        if name not in known:
-            asked = f"The surveys ask: {', '.join(known)}." if known else "No answer has a score."
-            raise CxLookupError(f"Nobody answered `{name}`.{did_you_mean(name, known)} {asked}")
+        require(name, known, f"Nobody answered `{name}`", "The surveys ask")
     t = t.filter(t["score"].notnull() & (t["scale_max"] > t["scale_min"]) & t["question"].isin(questions))
     return t.mutate(
         person_=answerer(t),
@@ -174,12 +166,9 @@ def split(
         groups = study.fetch(study.table("customers").select(person="customer_id", group=who))
     elif who is not None:
         columns["group"] = who
-    for name in columns.values():
-        if name not in rows.columns:
-            has = [*study.given["surveys"], *study.given.get("customers", ())]
-            raise CxLookupError(
-                f"There is no column `{name}`.{did_you_mean(name, has)} There are: {', '.join(has)}."
-            )
+    for name in [name for name in columns.values() if name not in rows.columns]:
+        has = [*study.given["surveys"], *study.given.get("customers", ())]
+        require(name, has, f"There is no column `{name}`")
     frame = study.fetch(rows.select("ts", **columns, value=kind.values(rows)["value"].cast("float64")))
     if groups is not None:
         frame = frame.merge(groups.drop_duplicates("person"), on="person", how="left")
@@ -259,8 +248,6 @@ def split_frame(
     counts = np.zeros((stats.FOLDS, 2, len(groups), len(places), 2))
     np.add.at(counts, (fold, when, group, met), np.column_stack([weights, weights * values]))
     found = stats.jackknife(counts, _effects, scale="identity")
-    with np.errstate(divide="ignore", invalid="ignore"):
-        p = 2 * distributions.t.sf(np.abs(found.estimate / found.se), len(np.unique(fold)) - 1)
     everything = np.zeros(len(frame), dtype=int)
     codes = [*[everything] * 4, group, met, met]
     total = counts.sum(axis=0)
@@ -272,10 +259,10 @@ def split_frame(
         {
             "part": [CHANGE, *PARTS, *[WHO] * len(groups), *[MET] * len(places), *[RATED] * len(places)],
             "detail": [EVERYWHERE] * 4 + [*groups, *places, *places],
-            **{name: getattr(found, name)[2:] for name in ("estimate", "low", "high")},
+            **{name: ends[2:] for name, ends in found.columns().items()},
             "n": many[0],
             "customers": many[1],
-            "q": p[2:],
+            "q": found.p(len(np.unique(fold)) - 1)[2:],
         }
     )
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -290,7 +277,7 @@ def split_frame(
     table["q"] = table["q"].groupby(family).transform(stats.benjamini_hochberg)
     order = table["part"].map({CHANGE: 0, **{part: 1 + i for i, part in enumerate(PARTS)}}) + 10 * detail
     table = table.iloc[np.lexsort((-table["estimate"].abs() * detail, order))].reset_index(drop=True)
-    levels = {"period": times, **{name: getattr(found, name)[:2] for name in ("estimate", "low", "high")}}
+    levels = {"period": times, **{name: ends[:2] for name, ends in found.columns().items()}}
     levels |= dict(zip(("n", "customers"), _many(when, people), strict=True))
     return Split(table, pd.DataFrame(levels), measure, unit)
 

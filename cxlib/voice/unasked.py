@@ -9,16 +9,15 @@ they came for.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import ibis
 import numpy as np
 import pandas as pd
-from scipy import stats as distributions
 
 from cxlib import stats
-from cxlib.results import TOO_FEW, Claim, Result, nice, percent
+from cxlib.results import Framed, nice, percent
 from cxlib.study import Study
 from cxlib.voice.scorecard import FAILURES, SLOW_MS, visits
 
@@ -27,7 +26,7 @@ HARDLY = 0.5
 
 
 @dataclass(frozen=True, eq=False)
-class Unasked(Result):
+class Unasked(Framed):
     """Touchpoints by trouble and by how many of their contacts are asked about.
 
     `frame`: touchpoint, estimate (share of its contacts in trouble), low, high, n (contacts that customers
@@ -40,23 +39,15 @@ class Unasked(Result):
     SHARES: ClassVar = ("estimate", "low", "high", "peers", "asked")
     ROWS: ClassVar = 30
 
-    frame: pd.DataFrame = field(repr=False)
     asked: float
 
-    def table(self) -> pd.DataFrame:
-        """One row a touchpoint."""
-        return self.frame
-
-    def claim(self) -> Claim:
+    def told(self, table: pd.DataFrame) -> str:
         """The worst blind spot, and how many there are."""
-        table = self.visible()
-        if table.empty:
-            return TOO_FEW
         asked = f"{percent(self.asked)} of all contacts" if self.asked else "nobody is asked anywhere"
         blind = table[table["blind"]]
         if blind.empty:
             there = f"asks about {asked}" if self.asked else f"is needed, though {asked}"
-            return Claim(
+            return (
                 f"At none of {len(table)} touchpoints does behaviour say more trouble than at its peers where hardly "
                 f"anybody is asked; listening {there}."
             )
@@ -66,13 +57,9 @@ class Unasked(Result):
             f"{worst['n']:,} contacts are in trouble ({percent(worst['low'])} to {percent(worst['high'])}; its peers "
             f"{percent(worst['peers'])})"
         )
-        text += (
-            f", and {percent(worst['asked'])} are asked about (of {asked})"
-            if self.asked
-            else f", and {asked}"
-        )
+        here = f"{percent(worst['asked'])} are asked about (of {asked})" if self.asked else asked
         more = len(blind) - 1
-        return Claim(f"{text}; there {'is' if more == 1 else 'are'} {more or 'no'} more.")
+        return f"{text}, and {here}; there {'is' if more == 1 else 'are'} {more or 'no'} more."
 
 
 def unasked(study: Study, failures: Collection[str] = FAILURES) -> Unasked:
@@ -115,18 +102,14 @@ def unasked(study: Study, failures: Collection[str] = FAILURES) -> Unasked:
         beside, lambda c: c[..., 0, 0] / c[..., 1, 0] - c[..., 0, 1] / c[..., 1, 1], "identity"
     )
     few = beside.sum(axis=0)[:, 0].min(axis=-1) < stats.ENOUGH
-    with np.errstate(divide="ignore", invalid="ignore"):
-        p = 2 * distributions.t.sf(np.abs(gap.estimate / gap.se), stats.FOLDS - 1)
-    frame = pd.DataFrame(
-        {"touchpoint": names, "estimate": share.estimate, "low": share.low, "high": share.high}
-    )
+    frame = pd.DataFrame({"touchpoint": names, **share.columns()})
     frame["n"] = counts[..., 1].sum(axis=0).astype(int)
     people = counted.groupby("touchpoint")["customers"].sum()
     frame["customers"] = people.reindex(range(len(names)), fill_value=0).astype(int).to_numpy()
     frame["peers"] = share.estimate - gap.estimate
     answers = _answers(study).reindex(names, fill_value=0).to_numpy()
     frame["asked"] = answers / np.maximum(frame["n"], 1)
-    frame = frame.assign(q=np.where(few, np.nan, p))[frame["n"] > 0]
+    frame = frame.assign(q=np.where(few, np.nan, gap.p(stats.FOLDS - 1)))[frame["n"] > 0]
     frame["q"] = stats.benjamini_hochberg(frame["q"])
     frame["burden"] = frame["n"] * (frame["estimate"] - frame["peers"])
     whole = answers.sum() / max(frame["n"].sum(), 1)

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from cxlib import stats
 from cxlib.errors import CxLookupError, CxValueError
 from cxlib.frames import column, numbers
-from cxlib.results import TOO_FEW, Claim, Result, nice, number, percent
+from cxlib.results import Framed, nice, number, percent
 from cxlib.stats import Array
 from cxlib.voice.scales import Measure, measure
 from cxlib.voice.scores import interval_of
@@ -25,7 +25,7 @@ ROUNDS, CLOSE = 2000, 1e-9
 
 
 @dataclass(frozen=True, eq=False)
-class Raked(Result):
+class Raked(Framed):
     """Answers weighted so that their margins are the targets.
 
     `frame`: column, value, estimate (its share by the weights given, with Wilson's interval: low, high),
@@ -37,22 +37,14 @@ class Raked(Result):
     SHARES: ClassVar = ("estimate", "low", "high", "target", "raked")
     WHOLE: ClassVar = ("column",)
 
-    frame: pd.DataFrame = field(repr=False)
     weights: Array = field(repr=False)
     margins: Array = field(repr=False)
     given: float
     effect: float
     rounds: int
 
-    def table(self) -> pd.DataFrame:
-        """One row a value of each column raked."""
-        return self.frame
-
-    def claim(self) -> Claim:
+    def told(self, table: pd.DataFrame) -> str:
         """Whom the answers had too few and too many of, and what putting that right costs."""
-        table = self.visible()
-        if not len(table):
-            return TOO_FEW
         off = table["target"] / table["estimate"]
         few, many = (
             f"{nice(row['column'])} {nice(row['value'])} ({percent(row['estimate'])} of the answers, "
@@ -60,7 +52,7 @@ class Raked(Result):
             for _, row in table.loc[[off.idxmax(), off.idxmin()]].iterrows()
         )
         n = len(self.weights)
-        return Claim(
+        return (
             f"Fewest answers for its size: {few}; most: {many}. The weights make {n:,} answers worth "
             f"{number(n / self.effect)} (Kish; {number(n / self.given)} by those given)."
         )
@@ -169,7 +161,7 @@ def rake(
     for name, (code, shares, values) in zip(targets, margins, strict=True):
         before, after = (np.bincount(code, w, len(values)) / w.sum() for w in (design, made))
         interval = stats.wilson(before * n, n)
-        part = pd.DataFrame({"column": name, "value": values, **interval._asdict()}).drop(columns="se")
+        part = pd.DataFrame({"column": name, "value": values, **interval.columns()})
         rows.append(part.assign(n=np.bincount(code, minlength=len(values)), target=shares, raked=after))
     indicators = np.column_stack([np.eye(len(values))[code] for code, _, values in margins])
     return Raked(pd.concat(rows, ignore_index=True), made, indicators, effects[0], effects[1], rounds)

@@ -202,7 +202,7 @@ cx.text.quotes(complaints, lowest, n=4)
 # Six dimensions of an experience, by stage, each seen by up to three witnesses: what customers *answered*, what their *behaviour* shows (pages that loaded in time, items in stock, questions that need not be put twice), and what they *wrote*. They are put side by side and never averaged, because where they contradict each other is where there is something to learn.
 
 # %%
-noted = study.has("surveys", "read_aspect", "read_sentiment")
+noted = cx.text.noted(study, "aspect", "sentiment")
 said = cx.text.themes(cx.text.comments(study), ["aspect", "sentiment"]).mentions() if noted else None
 scorecard = cx.voice.scorecard(study, themes=said)
 cx.voice.plots.scorecard_grid(scorecard)

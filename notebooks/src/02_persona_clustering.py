@@ -40,7 +40,7 @@ features.claim()
 features
 
 # %% [markdown]
-# > **Read this:** the table has a row a block; `features.table()` is the whole card. `outcome` marks features that buying is part of. Personas built on them describe buyers well, and must not be used to explain who buys.
+# > **Read this:** the table has a row a block; `features.table()` is the whole card. What *tells* makes the personas; what *describes* (activity, recency, hours) only says later what they are like. `outcome` marks features that buying is part of: they must not be used to explain who buys.
 #
 # > **How this misleads:** customers whom nobody recognised are not here at all. And a declared attribute is what somebody once typed into a form.
 
@@ -55,30 +55,29 @@ cx.personas.plots.evidence(evidence)
 # %% tags=["claim", "checked"]
 evidence.claim()
 
-# %% tags=["checked"]
-evidence
-
 # %% [markdown]
-# > **Read this:** the ring marks the number of kinds kept. The column `null` is the same method on the same customers with every choice reshuffled among those who stood before it: above zero, so it finds no kinds in noise.
+# > **Read this:** the ring marks the number of kinds kept. `02a_are_they_real` goes on doubting: what the method finds in a world with one kind, whether k-means would agree, and which personas fall apart in resamples.
 #
 # > **How this misleads:** the blocks are taken as independent given the kind. Two columns that say the same thing twice, such as a region and its language, look like a kind. Leave one of them out.
 
 # %% [markdown]
 # ## Who are they?
 #
-# One card a persona: how large, how active and valuable against the average (the grey line), how visits begin, and what sets it apart.
+# One card a persona, to be hung up. The grey lines are the average of all customers; what they wrote comes from `01b_voice_of_customer`, masked.
 
 # %% tags=["thumbnail"]
-cards = personas.cards()
+noted = cx.text.noted(study, "aspect", "sentiment")
+themes = cx.text.themes(cx.text.comments(study), read=["aspect", "sentiment"]) if noted else None
+cards = personas.cards(said=themes.frame, themes=themes.mentions()) if noted else personas.cards()
 cx.personas.plots.cards(cards)
 
 # %% tags=["claim", "checked", "marketing", "product"]
 cards.claim()
 
 # %% [markdown]
-# > **Read this:** "more" and "less than others" come from the fit, so do the names. Rename a persona once you have met a few of its customers; a name that says what they want is better than one that says what they click.
+# > **Read this:** "53±5 | 20 %" is the share here with its interval, and among all. A theme is one that its writers bring up more than others do; where there is none, the one they bring up most. The quote is chosen by rule, not by taste.
 #
-# > **How this misleads:** a card shows an average of many customers. Nobody is one.
+# > **How this misleads:** a card shows an average of many customers. Nobody is one. And names come from the fit: rename a persona once you have met a few of its customers, by what they want rather than what they click.
 
 # %% [markdown]
 # ## How large is each kind?
@@ -97,13 +96,59 @@ personas
 # > **How this misleads:** the interval knows chance and wrong assignment. It does not know that the features could have been others.
 
 # %% [markdown]
-# ## How do we recognise them?
+# ## How do we recognise one in two questions?
 #
-# Every customer has a probability for each persona, and so has a customer who comes tomorrow: `predict_proba` takes the features of other customers, or of another period. Later chapters take these probabilities, never a hard label.
+# On the telephone nobody computes a likelihood. These are the two yes/no questions a persona, to be asked or looked up, that tell most; a missing answer is a no. They are judged on customers they were not learnt from, each counted by the probability of belonging.
 
 # %%
-sure = personas.memberships.set_index("person").max(axis=1)
-sure.describe(percentiles=[0.1, 0.5]).to_frame("probability of the likeliest persona").round(2)
+recognised = cx.personas.recognise(personas)
+recognised
+
+# %% tags=["claim", "checked", "service"]
+recognised.claim()
+
+# %% [markdown]
+# > **Read this:** *estimate* is how many of those named belong to the persona, *base* how many would if anybody were named; *finds* is how much of the persona is found. A machine need not ask: `personas.score(study)` gives every customer a probability for each persona, on the engine, and `personas.place(features)` says "uncertain" where it is (`02b_who_comes_and_goes`).
+#
+# > **How this misleads:** a rule with two questions puts many where they do not belong. It is for how to begin a conversation, not for what to offer or to refuse.
+
+# %% [markdown] tags=["needs-touchpoints"]
+# ## Do they differ in what they were not told by?
+#
+# Personas differ in their own features because they were made so. Do they also differ in how often they answer what the company sends (else, in how many of their visits fall on a weekend)? Those put into the wrong persona blur the difference; the correction takes that out, within bands of activity, as active customers are told apart better.
+
+# %%
+outcome = "response" if "response" in features.profile else "weekend"
+values = features.profile[["person", outcome, "visits"]]
+corrected = cx.stats.correct(values, personas.memberships, strata="visits")
+
+# %% tags=["checked"]
+corrected
+
+# %% tags=["claim", "checked"]
+corrected.claim()
+
+# %% [markdown]
+# > **Read this:** *uncorrected* is the plain mean of those assigned, where wrong assignment pulls the personas together. The intervals know that assignment errs.
+#
+# > **How this misleads:** it is no effect: whether writing to them more would pay, chapter 4 tests. And an answer can be how a visit begins, which the personas were told by; to be strict, fit with `until=` and look at what comes later.
+
+# %% [markdown]
+# ## May we use these?
+#
+# Age, sex, health and the like are left out of the mixture. That does not keep them out of the personas: what customers do may give them away. So each sensitive attribute that is known is guessed from the persona, and compared with guessing without.
+
+# %%
+proxies = cx.personas.proxies(personas, study)
+proxies
+
+# %% tags=["claim", "checked"]
+proxies.claim()
+
+# %% [markdown]
+# > **Read this:** the first row of an attribute is what the personas give away, the others what each block would give away alone. Where the gain is clear, treating personas unlike treats ages or sexes unlike: have somebody decide whether that is wanted, and leave out the block it comes through if it is not.
+#
+# > **How this misleads:** an attribute that is not in the data cannot be checked, and may be given away all the same.
 
 # %% [markdown] tags=["needs-truth"]
 # ## Did we find what was planted?
@@ -122,14 +167,14 @@ found[["persona", "estimate", "low", "high", "n"]].join(planted, how="outer").ro
 # ## What can this not tell?
 #
 # - **Why.** A kind is what customers do again and again. Motives have to be asked for.
-# - **Forever.** Kinds are learnt in one period. Fit again, and see who moves: `features(study, since=..., until=...)`.
+# - **Forever.** Kinds are learnt in one period. Who moves, who leaves and whether the kinds themselves change: `02b_who_comes_and_goes`.
 # - **Causes.** That a persona spends more says nothing about what would make it spend more still.
 #
 # ### Try it yourself
 #
 # 1. Fit the personas on the first half of the period with `until=`, then `predict_proba` with the features of the second half. Who changed?
 # 2. Force `k=2` and look at the cards. Which difference goes first?
-# 3. Give a column of your own as `extra=`. Does the number of kinds change?
+# 3. Give a column of your own as `extra=`. Does the number of kinds change? And with `sensitive=()`, does it?
 
 # %% [markdown]
 # ## Do the numbers agree with each other?
@@ -144,6 +189,9 @@ assert len(set(personas.labels)) == personas.k
 assert abs(personas.table()["estimate"].sum() - 1) < 1e-9
 again = personas.predict_proba(features).drop(columns="person")
 assert abs(again - probability).max(axis=None) < 1e-9
+lines = cards.table().set_index("about")
+assert abs(lines.loc[["size"], "estimate"].sum() - 1) < 1e-9
+assert recognised.table()[["estimate", "finds", "base"]].stack().between(0, 1).all()
 
 # %% [markdown]
-# **Keypoints.** Condition on activity. Ask whether there is one kind before asking which. A kind must show at other times. Carry probabilities, not labels.
+# **Keypoints.** Condition on activity. Ask whether there is one kind before asking which. A kind must show at other times. Carry probabilities, not labels. Know what a persona gives away before you use it.

@@ -13,6 +13,7 @@ from cxlib import stats
 from cxlib.collection import drift
 from cxlib.collection.drift import compared
 from cxlib.errors import MissingTable
+from tests import harness
 
 START, DAYS = pd.Timestamp("2026-01-01"), 100
 
@@ -162,5 +163,5 @@ def test_identical_halves_are_called_different_as_seldom_as_promised(base_seed):
     assert 0.03 < (p < 0.05).mean() < 0.07
     assert (np.concatenate([stats.benjamini_hochberg(frame["q"]) for frame in drawn]) < 0.05).mean() < 0.05
     # The interval is of the class that moved most: Bonferroni keeps it from being too short for that.
-    covered = stats.coverage(lambda seed: drawn[seed - base_seed].drop(columns="class"), worlds, base_seed)
+    covered = harness.coverage(lambda seed: drawn[seed - base_seed].drop(columns="class"), worlds, base_seed)
     assert not covered.rejects(0.95, 0.99), covered.table()

@@ -20,6 +20,7 @@ from cxlib.errors import CxLookupError, CxValueError, MissingTable
 from cxlib.study import Study
 from cxlib.study.people import WINDOW, known_ids, people, touchpoints, with_person
 from cxlib.world import company, simulate
+from tests import harness
 
 START = pd.Timestamp("2026-01-05")
 Row = tuple[str | None, str | None, float]  # anonymous_id, customer_id, minutes since the start
@@ -610,7 +611,7 @@ def test_the_interval_of_the_share_linked_holds_the_truth(base_seed: int) -> Non
         found = stitch(study(rows)).table().iloc[:1]
         return found[["rule", "estimate", "low", "high"]].assign(truth=0.6, expected=240.0)
 
-    assert not cx.stats.harness.coverage(world, 50, base_seed).rejects(0.92, 0.97)
+    assert not harness.coverage(world, 50, base_seed).rejects(0.92, 0.97)
 
 
 @pytest.mark.spark

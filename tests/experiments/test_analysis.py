@@ -18,6 +18,7 @@ from cxlib.errors import CxLookupError, CxValueError
 from cxlib.experiments import Analysis, Moments, aggregates, analyze, contrast
 from cxlib.experiments.analysis import BROKEN, UNEVEN
 from cxlib.readers import hillstrom
+from tests import harness
 
 SEED = int(os.environ.get("CXLIB_SEED", "0"))
 METRICS = ["bought", "spend", "spend/visits"]
@@ -229,7 +230,7 @@ def _draw(truth: dict[str, float], lift: float, covariates: list[str] | None):
 @pytest.mark.slow
 @pytest.mark.parametrize("covariates", [None, ["before", "age"]])
 def test_an_a_a_test_is_wrong_as_often_as_promised(covariates: list[str] | None) -> None:
-    bar = stats.coverage(_draw(dict.fromkeys(METRICS, 0.0), 0.0, covariates), 400, SEED)
+    bar = harness.coverage(_draw(dict.fromkeys(METRICS, 0.0), 0.0, covariates), 400, SEED)
     assert not bar.rejects(0.92, 0.97), bar.table()
 
 
@@ -243,7 +244,7 @@ def test_intervals_hold_the_effect_that_was_planted(covariates: list[str] | None
         return float(0.2 * factor * taste.expect(lambda x: x, ub=cap) + 0.95 * taste.sf(cap))
 
     truth = {"bought": buying(1.25) - buying(1.0), "spend": 0.25 * 15.0, "spend/visits": 0.25 * 5.0}
-    bar = stats.coverage(_draw(truth, 0.25, covariates), 400, SEED + 1_000)
+    bar = harness.coverage(_draw(truth, 0.25, covariates), 400, SEED + 1_000)
     assert not bar.rejects(0.92, 0.97), bar.table()
     # Adjusted or not, the estimate is of the same effect: its bias lies within four of its own errors.
     table = bar.table()

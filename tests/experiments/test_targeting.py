@@ -16,6 +16,7 @@ from cxlib.experiments.analysis import BROKEN
 from cxlib.experiments.policy import KEEP, ONE, PERSONALISE, UNKNOWN
 from cxlib.readers import hillstrom
 from cxlib.world import simulate
+from tests import harness
 from tests.experiments.made import KINDS, SEED, shop, told
 
 TARGETED = {"control": 1.0, "deals": (1.6, 0.6, 1.0), "guide": (0.6, 1.6, 1.0)}
@@ -101,7 +102,7 @@ def test_effects_within_personas_are_covered_and_tests_of_sameness_err_as_promis
         table = found.table().assign(truth=2.0, expected=50.0)
         return table[["persona", "estimate", "low", "high", "truth", "expected"]]
 
-    bar = stats.coverage(draw, 80, SEED)
+    bar = harness.coverage(draw, 80, SEED)
     assert not bar.rejects(0.92, 0.97), bar.table()
     assert stats.wilson(sum(p < 0.05 for p in said), len(said), level=0.999).low < 0.06
 
@@ -204,7 +205,7 @@ def test_where_arms_are_equal_no_policy_is_flattered_for_having_been_chosen() ->
         # Whichever arm is chosen for whom, everybody is worth 10.
         return found.table().assign(truth=10.0, expected=50.0).drop(columns="n")
 
-    bar = stats.coverage(draw, 120, SEED)
+    bar = harness.coverage(draw, 120, SEED)
     assert not bar.rejects(0.92, 0.99), bar.table()
     assert stats.wilson(said.count(PERSONALISE), len(said), level=0.999).low < 0.025
 
@@ -222,7 +223,7 @@ def test_the_value_of_each_policy_is_covered() -> None:
         table = policy(frame, "arm", "spend", "kind", limit=0, splits=5).table().assign(expected=50.0)
         return table.assign(truth=table["policy"].map(truth)).drop(columns="n")
 
-    bar = stats.coverage(draw, 80, SEED)
+    bar = harness.coverage(draw, 80, SEED)
     assert not bar.rejects(0.92, 0.97), bar.table()
 
 

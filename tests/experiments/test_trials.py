@@ -12,6 +12,7 @@ from cxlib.errors import CxLookupError, CxValueError, MissingTable
 from cxlib.experiments import analyze, trials
 from cxlib.experiments.analysis import BROKEN, of_frame
 from cxlib.experiments.outcomes import outcomes
+from tests import harness
 from tests.experiments.made import DAY, SEED, START, shop
 
 SECOND = pd.Timedelta("1s")
@@ -296,10 +297,10 @@ def test_clustered_intervals_keep_their_promise_where_plain_ones_do_not() -> Non
 
         return one
 
-    bar = stats.coverage(draw("area"), 100, SEED)
+    bar = harness.coverage(draw("area"), 100, SEED)
     assert not bar.rejects(0.92, 0.97), bar.table()
     # 1.96 / sqrt(1 + 14 * .2) standard errors hold .685; .9 lies more than three of its own errors above.
-    assert stats.coverage(draw(None), 60, SEED).table()["estimate"].iloc[0] < 0.9
+    assert harness.coverage(draw(None), 60, SEED).table()["estimate"].iloc[0] < 0.9
 
 
 @pytest.mark.slow

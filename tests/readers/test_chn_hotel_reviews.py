@@ -31,7 +31,7 @@ def test_it_opens_by_name_and_the_review_left_out_is_said(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("label,review\n2,好\n", "neither 0 nor 1, for example '2'"),
+        ("label,review\n2,好\n", "not 0 or 1, for example '2'"),
         ("label,text\n1,好\n", r"lacks the column"),
     ],
 )

@@ -38,7 +38,7 @@ def test_rows_that_look_alike_are_two_customers_and_spelling_is_kept(tiny: Path)
     [
         ("spend\n", "spent\n", r"lacks the column\(s\) spend"),
         ("142.44", "", r"lacks values in history \(2\)"),
-        (",0,Phone", ",2,Phone", r"column newbie: 2 value\(s\) are neither 0 nor 1, such as 2"),
+        (",0,Phone", ",2,Phone", r"column newbie: 2 value\(s\) are not 0 or 1, for example '2'"),
         ("29.99", "much", r"column spend: 2 value\(s\) are not decimal amounts"),
     ],
 )

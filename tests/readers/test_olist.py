@@ -209,7 +209,7 @@ def test_a_row_that_cannot_be_right_stops_the_reader_with_an_example(
 def test_an_unknown_reader_lists_those_there_are() -> None:
     with pytest.raises(
         CxLookupError,
-        match="there are: airline_tweets, bpic2012, cdnow, chn_hotel_reviews, laroseda, olist, sfo_survey",
+        match="There are: airline_tweets, bpic2012, cdnow, chn_hotel_reviews, laroseda, olist, sfo_survey",
     ):
         reader("olis")
     for name in READERS:

@@ -97,7 +97,7 @@ def test_it_opens_by_name_and_breaks_nothing_in_the_contract(
     [
         (lambda text: text.replace("NETPRO", "NETPROMOTER"), "lacks the column.s. NETPRO; it has: RESPNUM"),
         (lambda text: text.replace(",WEIGHT", ", weight "), None),
-        (lambda text: text.replace(",6,6,3,4,4,4,4,4,4,4,", ",6,6,3,4,4,4,9,4,4,4,", 1), "no code of the survey, such as '9'"),
+        (lambda text: text.replace(",6,6,3,4,4,4,4,4,4,4,", ",6,6,3,4,4,4,9,4,4,4,", 1), "not codes of the survey, for example '9'"),
     ],
 )  # fmt: skip
 def test_a_year_that_is_not_as_published_is_refused_in_words(

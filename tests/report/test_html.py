@@ -229,7 +229,7 @@ def test_a_page_without_summary_figures_or_sections_is_still_a_page() -> None:
     made = html.page("notes", new_notebook(cells=[code("1")]), ABOUT)
     assert made.title == "notes"
     assert "</html>" in made.html
-    assert 'class="step plain"' in overview.index([made], ABOUT)
+    assert 'class="thumbnail"' not in overview.index([made], ABOUT)
 
 
 def test_a_figure_as_matplotlib_displays_it_is_accepted() -> None:

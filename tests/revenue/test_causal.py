@@ -10,9 +10,9 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats as distributions
 
-from cxlib import stats
 from cxlib.errors import CxError, CxValueError
 from cxlib.revenue import Ladder, adjusted, difference, ladder
+from tests import harness
 
 COVARIATES = ["age", "educ", "black", "hisp", "marr", "nodegree", "re74", "re75"]
 
@@ -117,7 +117,7 @@ def test_intervals_hold_the_effect_where_the_design_earns_it_and_naive_ones_neve
         table = table[["rung", "estimate", "low", "high"]].rename(columns={"rung": "result"})
         return table.assign(cell="app", truth=2.0, expected=300.0)
 
-    bar = stats.coverage(draw, 300, base_seed)
+    bar = harness.coverage(draw, 300, base_seed)
     assert not bar.rejects(0.92, 0.97, "adjusted")
     assert bar.table().set_index("result").loc["naive", "estimate"] < 0.05
 

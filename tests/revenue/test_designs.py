@@ -8,7 +8,6 @@ import pytest
 import statsmodels.api as sm
 from scipy import special
 
-from cxlib import stats
 from cxlib.errors import CxError, CxValueError
 from cxlib.revenue import (
     Rollout,
@@ -19,6 +18,7 @@ from cxlib.revenue import (
     ladder,
     rollout,
 )
+from tests import harness
 
 FAILURE, LINKED = -0.12, 8.0
 KEYS = ["result", "cell", "estimate", "low", "high", "truth", "expected"]
@@ -86,7 +86,7 @@ def test_identified_intervals_hold_the_planted_effect_and_naive_ones_do_not(base
         ]  # fmt: skip
         return pd.DataFrame(rows, columns=KEYS)
 
-    bar = stats.coverage(draw, 300, base_seed)
+    bar = harness.coverage(draw, 300, base_seed)
     for result in ("chance", "chance, sharper", "nudge", "roll-out"):
         assert not bar.rejects(0.92, 0.97, result), bar.table().to_string()
     assert bar.table().set_index("result").loc["naive link", "estimate"] < 0.05
@@ -100,7 +100,7 @@ def test_a_weak_nudge_still_holds_the_effect_mostly_by_giving_no_bounds(base_see
         )  # fmt: skip
         return pd.DataFrame([row("weak", found, LINKED)], columns=KEYS)
 
-    bar = stats.coverage(draw, 300, base_seed)
+    bar = harness.coverage(draw, 300, base_seed)
     assert not bar.rejects(0.93, 0.98)
     assert np.isinf(bar.cells["width"]).all()
 

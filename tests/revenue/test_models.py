@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, special
 
-from cxlib import stats
 from cxlib.errors import CxError, CxValueError
 from cxlib.results import Claim
 from cxlib.revenue import BGNBD, fit_bgnbd, fit_gamma_gamma
 from cxlib.revenue.likelihood import Maximum, maximise
+from tests import harness
 
 PAPER = {"r": 0.2425945, "alpha": 4.4136019, "a": 0.7929199, "b": 2.4258881}  # CLVTools' tests
 TRUTH = {"r": 0.8, "alpha": 6.0, "a": 1.0, "b": 3.0}
@@ -245,7 +245,7 @@ def test_intervals_hold_the_parameters_where_purchasing_is_bgnbd(base_seed: int)
         )
         return pd.concat([parameters, spent, ahead], ignore_index=True)
 
-    bar = stats.coverage(draw, 60, base_seed)
+    bar = harness.coverage(draw, 60, base_seed)
     assert not bar.rejects(0.92, 0.97), bar.table().to_string()
     assert (bar.cells["bias"].abs() < 0.25 * bar.cells["width"]).all(), bar.cells.to_string()
 

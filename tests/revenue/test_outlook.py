@@ -10,12 +10,12 @@ import pytest
 from conftest import CALIBRATION, simulated  # of this folder
 
 import cxlib as cx
-from cxlib import stats
 from cxlib.errors import CxLookupError, CxValueError
 from cxlib.revenue import BGNBD, fit_bgnbd, history, plots, value
 from cxlib.revenue.likelihood import Maximum
 from cxlib.revenue.outlook import _fit, _Model, _people, _table, _tried
 from cxlib.study import Study
+from tests import harness
 
 TRUTH = {"r": 0.8, "alpha": 6.0, "a": 1.0, "b": 3.0}
 DAY = pd.Timedelta(days=1)
@@ -168,13 +168,13 @@ def test_intervals_hold_what_comes_and_the_expected_value_where_purchasing_is_bg
 
     def draw(seed: int) -> pd.DataFrame:
         past, came = buyers(800, np.random.default_rng(seed))
-        tried = _tried(past, came, "margin", 39.0, 0.95).query("method == 'model'")
+        tried = _tried(past, came, "margin", 39.0).query("method == 'model'")
         tried = tried.assign(result=tried["measure"], truth=tried["actual"])
-        worth = _table(past, None, 52.0, 0.10, 0.95).assign(result="value", truth=expected)
+        worth = _table(past, None, 52.0, 0.10).assign(result="value", truth=expected)
         both = pd.concat([tried, worth])[["result", "estimate", "low", "high", "truth"]]
         return both.assign(cell="all", expected=800.0)
 
-    bar = stats.coverage(draw, int(os.environ.get("CXLIB_WORLDS", "16")), base_seed)
+    bar = harness.coverage(draw, int(os.environ.get("CXLIB_WORLDS", "16")), base_seed)
     assert not bar.rejects(0.90, 0.99), bar.table().to_string()
 
 
@@ -216,7 +216,7 @@ def test_each_persona_has_a_fit_of_its_own(base_seed: int) -> None:
         .set_index("persona")
     )
     for name, rows in (("rich", rich), ("poor", ~rich)):
-        alone = _table(_people(opened(frame[rows]), "margin", until), None, 365 / 7, 0.10, 0.95)
+        alone = _table(_people(opened(frame[rows]), "margin", until), None, 365 / 7, 0.10)
         assert table.loc[name, "estimate"] == pytest.approx(alone["estimate"].item(), rel=1e-3)
         assert table.loc[name, "customers"] == alone["n"].item()
     assert table.loc["rich", "estimate"] > 2.5 * table.loc["poor", "estimate"]

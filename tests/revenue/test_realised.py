@@ -7,10 +7,11 @@ import pandas as pd
 import pytest
 
 import cxlib as cx
-from cxlib import stats, world
+from cxlib import world
 from cxlib.errors import CxValueError, MissingTable
 from cxlib.revenue import plots, realised
 from cxlib.study import Study
+from tests import harness
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +128,6 @@ def test_intervals_hold_the_planted_value_of_customers_and_of_kinds(base_seed: i
         found["result"] = np.where(found["kind"] == "(all)", "everybody", "kinds")
         return found[["result", "kind", "measure", "estimate", "low", "high", "truth"]].assign(expected=100.0)
 
-    bar = stats.coverage(draw, 14, base_seed)
+    bar = harness.coverage(draw, 14, base_seed)
     assert not bar.rejects(0.90, 0.99, "everybody"), bar.table().to_string()
     assert not bar.rejects(0.90, 0.99, "kinds"), bar.table().to_string()

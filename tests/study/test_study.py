@@ -299,7 +299,7 @@ class Reader:
 def public(monkeypatch: pytest.MonkeyPatch, events: Events, cache: Path) -> Reader:
     """A public data set `fake` that needs no file."""
     reader = Reader({"touchpoints": events()})
-    monkeypatch.setitem(cx.readers.READERS, "fake", "nowhere")
+    monkeypatch.setattr(cx.readers, "READERS", (*cx.readers.READERS, "fake"))
     monkeypatch.setattr(cx.readers, "reader", lambda name: reader)
     monkeypatch.setattr(registry, "fetch", lambda name: {"a.csv": Path("a.csv")})
     monkeypatch.setattr(registry, "files", lambda name: (SimpleNamespace(sha256=reader.sha256),))

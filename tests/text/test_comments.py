@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 import cxlib as cx
 from cxlib.errors import MissingTable
-from cxlib.masks import Names, clean, masked_comment
 from cxlib.results import TOO_FEW
 from cxlib.text import comments
+from cxlib.text.names import Names, clean, masked_comment
 
 
 def surveys(texts, **more) -> pd.DataFrame:

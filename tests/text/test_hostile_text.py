@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 import cxlib as cx
-from cxlib.masks import masked_comment
 from cxlib.text import comments, effects, plots, prevalence, quotes, sentiment, themes
+from cxlib.text.names import masked_comment
 
 FIRST = ["Anna", "Ștefan", "Okafor", "Giulia", "Müller", "王小明", "D'Angelo", "Zoë"]
 PLANTED = [

@@ -20,6 +20,7 @@ from cxlib.errors import CxLookupError, CxValueError
 from cxlib.text import Comments, Themes, comments, sentiment, themes
 from cxlib.text.learned import _book
 from cxlib.text.learning import apart, auc, learn, normalised, runs_on
+from tests import harness
 
 SEED = int(os.environ.get("CXLIB_SEED", "0"))
 
@@ -129,7 +130,7 @@ def test_every_text_twice_by_the_same_person_is_worth_one(seed):
 
 
 def test_the_intervals_of_the_area_hold():
-    assert not stats.coverage(proofs_text.auc_draw, 100).rejects(0.92, 0.98)
+    assert not harness.coverage(proofs_text.auc_draw, 100).rejects(0.92, 0.98)
 
 
 def reviews(mirror, name: str) -> tuple[pd.Series, pd.Series]:
@@ -312,3 +313,17 @@ def test_a_part_of_the_comments_keeps_its_themes(said):
     result = themes(said)
     assert result.only(said.frame["language"] == "ro").frame["language"].eq("ro").all()
     assert len(result.mentions()) == (result.read.fillna(result.predicted) == 1).sum().sum()
+
+
+def test_themes_are_learnt_once_of_the_same_comments(said):
+    assert themes(said, "aspect") is themes(said, "aspect")
+    assert themes(said, "aspect") is not themes(said, "sentiment")
+
+
+def test_notes_of_no_theme_are_as_good_as_none():
+    demo = cx.open_study("demo")
+    answers = demo.fetch(demo.table("surveys")).assign(read_aspect="none")
+    study = cx.open_study({"surveys": answers}, currency="EUR")
+    assert study.has("surveys", "read_aspect")
+    assert not cx.text.noted(study, "aspect")
+    assert cx.text.noted(study, "sentiment")

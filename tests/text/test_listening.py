@@ -12,9 +12,11 @@ from scipy import stats as distributions
 import cxlib as cx
 from cxlib import stats
 from cxlib.errors import CxLookupError, CxValueError
-from cxlib.text import listening, plots
+from cxlib.text import plots
 from cxlib.text.comments import Comments
 from cxlib.text.listening import DAY, engagement, expected, mentions, reasons, telling
+from cxlib.text.slopes import differences
+from tests import harness
 
 START = 16_000 * DAY
 
@@ -274,14 +276,14 @@ def told(frame: pd.DataFrame) -> cx.Study:
 
 def engaged(seed: int) -> pd.DataFrame:
     frame = spread(seed)
-    has = frame[["has a link", "has a number"]]
-    table = listening._differences(has, frame["passed"].to_numpy(float), frame["writer"])
-    table = table.assign(result=table["feature"], truth=[0.2, 0.0], expected=100.0)
-    return table[["result", "feature", "estimate", "low", "high", "truth", "expected"]]
+    has, fold = frame[["has a link", "has a number"]], stats.folds_of(frame["writer"])
+    _, together = differences(frame["passed"].to_numpy(float), has.to_numpy(float), fold)
+    named = {"result": has.columns, "feature": has.columns, **together.columns()}
+    return pd.DataFrame({**named, "truth": [0.2, 0.0], "expected": 100.0})
 
 
 def test_the_planted_difference_is_covered_and_what_only_goes_along_is_not_blamed() -> None:
-    covered = stats.coverage(engaged, 200)
+    covered = harness.coverage(engaged, 200)
     assert not covered.rejects(0.92, 0.97)
     alone = engagement(told(spread(0))).table().set_index("feature").loc["has a number"]
     assert alone["alone"] > 0.05

@@ -14,11 +14,11 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 import cxlib as cx
-from cxlib import stats
 from cxlib.errors import CxLookupError, CxValueError
 from cxlib.results import TOO_FEW
 from cxlib.text import Themes, comments, plots, prevalence, themes
 from cxlib.text.prevalence import corrected_shares, likeliest
+from tests import harness
 
 SEED = int(os.environ.get("CXLIB_SEED", "0"))
 
@@ -109,7 +109,7 @@ def test_a_perfect_rule_is_believed():
 
 
 def test_the_corrected_interval_covers_what_was_planted_and_the_count_misses():
-    bar = stats.coverage(proofs_text.prevalence_draw, 40)
+    bar = harness.coverage(proofs_text.prevalence_draw, 40)
     assert not bar.rejects(0.92, 0.97, "aspect")
     assert not bar.rejects(0.92, 0.97, "complaint")
     assert bar.rejects(0.5, 1, "aspect, as counted")
@@ -117,7 +117,7 @@ def test_the_corrected_interval_covers_what_was_planted_and_the_count_misses():
 
 
 def test_groups_that_share_their_error_rates_are_covered_and_counting_them_is_not():
-    bar = stats.coverage(proofs_text.groups_draw, 40)
+    bar = harness.coverage(proofs_text.groups_draw, 40)
     assert not bar.rejects(0.92, 0.97, "by touchpoint")
     assert bar.rejects(0.92, 0.97, "by touchpoint, as counted")
 

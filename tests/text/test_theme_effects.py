@@ -12,10 +12,10 @@ import statsmodels.api as sm
 from scipy.stats import binom
 
 import cxlib as cx
-from cxlib import stats
 from cxlib.errors import CxLookupError, CxValueError
 from cxlib.results import TOO_FEW
 from cxlib.text import Themes, comments, effects, plots, themes
+from tests import harness
 
 SEED = int(os.environ.get("CXLIB_SEED", "0"))
 
@@ -64,7 +64,7 @@ def test_one_theme_alone_is_not_counted_as_one_of_one():
 
 
 def test_the_effects_are_covered():
-    assert not stats.coverage(proofs_text.effects_draw, 30).rejects(0.92, 0.97, "together")
+    assert not harness.coverage(proofs_text.effects_draw, 30).rejects(0.92, 0.97, "together")
 
 
 def test_where_each_comment_has_one_theme_each_is_compared_with_all_others():

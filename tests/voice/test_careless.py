@@ -78,6 +78,12 @@ def test_comments_given_before_are_found_and_short_ones_are_not(demo):
     assert row["count"] == 9  # the first may be honest
 
 
+def test_nothing_is_to_be_looked_at_where_nothing_was_found(demo):
+    found = careless(opened(demo))
+    assert not found.table()["count"].any()
+    assert "To be looked at" not in found.claim()
+
+
 def test_a_study_with_nothing_to_judge_by_says_so(demo):
     frame = demo[demo["question"] == "nps"].assign(comment=None)
     assert "Nothing to judge by" in careless(opened(frame)).claim()

@@ -13,6 +13,7 @@ import cxlib as cx
 from cxlib import stats
 from cxlib.errors import CxLookupError, CxValueError
 from cxlib.voice.drivers import correlations, drivers, moments, relative_weights
+from tests import harness
 
 # Motor Trend 1974 (R's mtcars): miles a gallon, then cylinders, displacement, horse power, gears.
 MPG = [21, 21, 22.8, 21.4, 18.7, 18.1, 14.3, 24.4, 22.8, 19.2, 17.8, 16.4, 17.3, 15.2, 10.4, 10.4]
@@ -131,7 +132,7 @@ def test_correlations_that_contradict_each_other_are_mended_and_said():
 
 
 def test_the_intervals_hold_their_truth(base_seed):
-    bar = stats.coverage(worlds.drivers_draw, 100, base_seed)
+    bar = harness.coverage(worlds.drivers_draw, 100, base_seed)
     assert not bar.rejects(0.92, 0.97), bar.table().to_string()
 
 

@@ -155,8 +155,11 @@ def test_what_was_said_stands_beside_and_contradictions_are_marked(study):
 def test_themes_may_name_the_dimension_and_the_mood_in_one(study):
     said = pd.DataFrame({"person": [f"c{i}" for i in range(60)], "stage": "engagement"})
     said["theme"] = ["ease: negative", "ease: positive", "ease: neutral", "price: negative"] * 15
-    here = scorecard(study, said).table().query("witness == 'said'")
+    found = scorecard(study, said)
+    here = found.table().query("witness == 'said'")
     assert here[["dimension", "n", "estimate"]].to_numpy().tolist() == [["ease", 30, 0.5]]
+    assert found.neither == 15
+    assert found.claim().endswith("15 mentions that are neither positive nor negative do not count.")
 
 
 def test_one_witness_is_not_said_to_agree():

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 import cxlib as cx
-from cxlib import stats
 from cxlib.errors import CxLookupError, CxValueError, MissingTable
 from cxlib.results import EVERYWHERE, TOO_FEW
 from cxlib.voice import plots
 from cxlib.voice.split import CHANGE, MET, RATED, WHO, das_gupta, split, split_frame
+from tests import harness
 
 # --- published --------------------------------------------------------------------------------
 
@@ -152,7 +152,7 @@ def test_the_worlds_truth_is_a_sum_too():
 
 
 def test_the_parts_intervals_hold_their_truth(base_seed):
-    bar = stats.coverage(worlds.split_draw, 20, base_seed)
+    bar = harness.coverage(worlds.split_draw, 20, base_seed)
     assert not bar.rejects(0.92, 0.97), bar.table().to_string()
 
 
@@ -243,7 +243,7 @@ def test_answers_of_one_time_have_no_before_and_after(answers):
 
 
 def test_surveys_without_any_score_are_said_to_have_none(answers):
-    with pytest.raises(CxLookupError, match="No answer has a score"):
+    with pytest.raises(CxLookupError, match="The surveys ask: none"):
         split(study(answers.assign(value=np.nan)))
 
 

@@ -46,10 +46,19 @@ def purchases(study: Study) -> tuple[str, ...]:
 
 
 def visits(
-    study: Study, log: Log, since: pd.Timestamp | None, until: pd.Timestamp | None
+    study: Study,
+    log: Log,
+    since: pd.Timestamp | None,
+    until: pd.Timestamp | None,
+    some: ir.Table | None = None,
 ) -> tuple[ir.Table, ir.Table, tuple[str, ...]]:
-    """Visits (person, session, entry, phase, ...) and steps (person, before, phase, next), with names of codes."""
+    """Visits (person, session, entry, phase, ...) and steps (person, before, phase, next), with names of codes.
+
+    `some`: the persons (codes) to look at, if not all.
+    """
     events, names = _named(study, log)
+    if some is not None:
+        events = events.semi_join(some, "person")
     if since is not None:
         events = events.filter(events["at"] >= _micros(since))
     if until is not None:
@@ -135,8 +144,12 @@ def _named(study: Study, log: Log) -> tuple[ir.Table, tuple[str, ...]]:
     )  # fmt: skip
 
 
-def gathered(study: Study, choices: ir.Table, keys: tuple[str, ...]) -> pd.DataFrame:
+def gathered(
+    study: Study, choices: ir.Table, keys: tuple[str, ...], named: ir.Table | None = None
+) -> pd.DataFrame:
     """Counts of `choices` by person and the integer columns `keys`; one row a person leaves the engine.
+
+    `named`: the person's own `key` for each code `person`; given where these are codes.
 
     A person's counts travel as one list of packed integers, which take no order: fourteen bits a key,
     the rest a count.
@@ -146,6 +159,8 @@ def gathered(study: Study, choices: ir.Table, keys: tuple[str, ...]) -> pd.DataF
     for key in keys:
         packed = packed * WIDTH + counts[key].cast("int64")
     lists = counts.mutate(packed=packed).group_by("person").aggregate(cells=lambda t: t.packed.collect())
+    if named is not None:
+        lists = lists.join(named, "person").select("cells", person="key")
     frame = study.fetch(lists)
     sizes = frame["cells"].map(len).to_numpy(int) if len(frame) else np.zeros(0, int)
     cells = np.concatenate(frame["cells"].to_list()).astype(np.int64) if len(frame) else np.zeros(0, np.int64)
@@ -153,6 +168,11 @@ def gathered(study: Study, choices: ir.Table, keys: tuple[str, ...]) -> pd.DataF
     for key in reversed(keys):
         out[key], cells = cells % WIDTH, cells // WIDTH
     return pd.DataFrame(out | {"n": cells})
+
+
+def moments(names: tuple[str, ...]) -> list[int]:
+    """All contexts of a beginning."""
+    return [100 * band + moment for band in range(len(BANDS) + 1) for moment in range(6 + len(names))]
 
 
 def described(context: int, names: tuple[str, ...]) -> str:

@@ -14,8 +14,7 @@ from scipy import special
 
 from cxlib.errors import CxLookupError, CxValueError
 from cxlib.results import Claim, Result, percent
-from cxlib.stats.folds import ENOUGH
-from cxlib.stats.intervals import Array, wilson
+from cxlib.stats import ENOUGH, Array, wilson
 
 _NUMBERS = ["estimate", "low", "high", "truth", "expected"]
 

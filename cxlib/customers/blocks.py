@@ -23,6 +23,7 @@ Array = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Params = tuple[Array, ...]
 TINY = 1e-300
+OTHER = "(other)"  # the option of all answers but the commonest
 REPEATS = 100  # second and further measurements needed to know the variance within persons
 PRIOR = 1.0  # imagined choices of each option, or answers, as usual as everybody's: a rarity is no taste
 
@@ -158,7 +159,12 @@ class Choices:
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """One categorical answer a person: `code` of `options`, -1 where missing. Multinomial given the kind."""
+    """One categorical answer a person: `code` of `options`, -1 where missing. Multinomial given the kind.
+
+    A number is an answer too, by the band between `cuts` it lies in (each cut belongs to the band below it):
+    neither its shape, nor steps, nor an outlier then looks like a kind. `raw`: the answers as given (None or NaN
+    where missing), where options stand for several of them.
+    """
 
     name: str
     meaning: str
@@ -166,6 +172,8 @@ class Answers:
     code: Ints
     unit: str = "category"
     outcomes: tuple[str, ...] = ()
+    cuts: Array | None = None
+    raw: npt.NDArray[Any] | None = None
 
     @property
     def observed(self) -> npt.NDArray[np.bool_]:
@@ -186,12 +194,23 @@ class Answers:
         return [(option, known * (self.code == j)) for j, option in enumerate(self.options)]
 
     def take(self, rows: Ints) -> Answers:
-        return replace(self, code=self.code[rows])
+        return replace(self, code=self.code[rows], raw=None if self.raw is None else self.raw[rows])
 
     def like(self, other: Answers) -> Answers:
-        place = {option: j for j, option in enumerate(other.options)}
-        codes = np.array([place.get(option, -1) for option in self.options] + [-1])
-        return replace(other, code=codes[self.code])
+        if self.raw is None:
+            names = np.array([*self.options, None], object)[self.code]
+            return replace(other, code=replace(other, cuts=None).coded(names), raw=None)
+        alike = (self.cuts is None) == (other.cuts is None)
+        code = other.coded(self.raw) if alike else np.full(len(self.raw), -1)
+        return replace(other, code=code, raw=self.raw)
+
+    def coded(self, raw: npt.NDArray[Any]) -> Ints:
+        """The place among the options: text that is none of them is one of the others, if there are such, else -1."""
+        if self.cuts is not None:
+            return np.where(np.isnan(raw), -1, np.searchsorted(self.cuts, raw))
+        place: dict[Any, int] = {option: j for j, option in enumerate(self.options)}
+        rest = place.get(OTHER, -1)
+        return np.array([-1 if text is None else place.get(text, rest) for text in raw], dtype=np.int64)
 
     def free(self, k: int) -> int:
         return (k - 1) * (len(self.options) - 1)
