@@ -41,10 +41,10 @@ BINS, ENOUGH = (
 )  # of stated probability; pairs of customer and persona that fill a bin
 PACKAGE = Path(cx.__file__).parent
 MADE_BY = (
-    "personas/blocks",
-    "personas/features",
-    "personas/sources",
-    "personas/visits",
+    "customers/blocks",
+    "customers/features",
+    "customers/sources",
+    "customers/visits",
     "world/company",
     "world/kinds",
 )

@@ -14,13 +14,13 @@ import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
-from scipy import stats as distributions
 
 from cxlib import stats
 from cxlib.contract import TABLES
 from cxlib.rates import Counts
 from cxlib.results import TOO_FEW, nice, percent, visible
 from cxlib.stats import Array
+from cxlib.stats import laws as distributions
 from cxlib.study import Study
 from cxlib.study.log import fold
 from cxlib.study.people import people, touchpoints, with_person

@@ -14,7 +14,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from scipy import stats as distributions
 
 from cxlib import stats
 from cxlib.errors import CxLookupError, CxValueError, did_you_mean
@@ -26,6 +25,7 @@ from cxlib.experiments.plan import Plan
 from cxlib.experiments.sample_ratio import SampleRatio, balance
 from cxlib.frames import column, numbers
 from cxlib.results import Claim, Result, nice, number, percent
+from cxlib.stats import laws as distributions
 
 BROKEN = "stop: the assignment is broken"
 UNEVEN = "values are missing more in one arm than in another"
@@ -196,7 +196,7 @@ def _read(
     effects = table[["metric", "arm"]].iloc[1:].reset_index(drop=True).join(pd.DataFrame(found))
     lost = assigned - n
     effects["n"], effects["dropped"], effects["note"] = n[0] + n[1:], lost[0] + lost[1:], ""
-    if lost.any() and distributions.chi2_contingency([n, lost], correction=False).pvalue < check.limit:
+    if lost.any() and distributions.alike(np.array([n, lost])) < check.limit:
         table[["estimate", "low", "high"]] = np.nan
         effects[NUMBERS], effects["note"] = np.nan, UNEVEN
     return table, effects

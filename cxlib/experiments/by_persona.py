@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats as distributions
 
 from cxlib import stats
 from cxlib.errors import CxLookupError
@@ -24,6 +23,7 @@ from cxlib.experiments.moments import Array
 from cxlib.experiments.plan import Plan
 from cxlib.frames import column
 from cxlib.results import TOO_FEW, Claim, Framed, nice, number, visible
+from cxlib.stats import laws as distributions
 
 LEAST = 2.0  # customers an arm, by weight, below which a persona is not read
 

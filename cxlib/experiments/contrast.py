@@ -12,10 +12,10 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats as distributions
 
 from cxlib.experiments.moments import Array, Moments
 from cxlib.stats import Interval
+from cxlib.stats import laws as distributions
 
 
 class Contrast(NamedTuple):

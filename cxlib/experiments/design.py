@@ -14,11 +14,11 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy import optimize
-from scipy import stats as distributions
+from scipy import optimize, special
 
 from cxlib.errors import CxValueError
 from cxlib.results import Claim, Result, number, percent
+from cxlib.stats import laws as distributions
 
 LARGEST = 1e12  # customers an arm; beyond it no experiment is worth planning
 
@@ -143,7 +143,8 @@ def _power(d: float, n: float, ratio: float, level: float, method: str) -> float
     t = distributions.t.isf((1 - level) / 2, df)
     if shift > t + 12:  # power 1 to every digit, where the noncentral t runs out of numbers
         return 1.0
-    return float(distributions.nct.sf(t, df, shift) + np.nan_to_num(distributions.nct.cdf(-t, df, shift)))
+    below, above = special.nctdtr(df, shift, [-t, t])
+    return float(1 - above + np.nan_to_num(below))
 
 
 def _solve(power_at: Callable[[float], float], power: float, low: float, high: float, what: str) -> float:

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats as distributions
 
 from cxlib.errors import CxValueError
 from cxlib.experiments.analysis import BROKEN, signed
@@ -32,6 +31,7 @@ from cxlib.experiments.plan import PLAN, Plan
 from cxlib.experiments.sample_ratio import SampleRatio, balance
 from cxlib.frames import column, numbers
 from cxlib.results import Claim, Result, nice
+from cxlib.stats import laws as distributions
 
 if TYPE_CHECKING:
     from cxlib.study import Study

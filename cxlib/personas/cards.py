@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 
 from cxlib import stats
 from cxlib.customers.blocks import Answers, Array, Block, Choices, Measures
@@ -16,6 +15,7 @@ from cxlib.frames import column
 from cxlib.personas.recognise import recognised
 from cxlib.personas.words import FEELINGS, differences, in_words, is_motive
 from cxlib.results import TOO_FEW, Claim, Result, minimum, percent, visible
+from cxlib.stats.laws import norm
 from cxlib.study.log import END
 
 MEANS = {"visits": "visits a customer", "orders": "orders a customer", "revenue": "revenue a customer"}

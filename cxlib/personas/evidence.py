@@ -22,9 +22,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from scipy.special import logsumexp
-from scipy.stats import skew
 
 from cxlib.customers.blocks import TINY, Answers, Array, Block, Choices, Ints, Measures, Params, Values
+from cxlib.customers.columns import skew
 from cxlib.personas.axis import axis
 from cxlib.personas.mixture import Mixture, em, mixture, shared
 from cxlib.personas.words import differences, labels, letter
@@ -312,7 +312,7 @@ def numbers(blocks: Sequence[Block]) -> Array:
     seen = [block for block in blocks if block.observed.any()]
     columns = [np.where(np.isfinite(x), x, np.nanmean(x)) for block in seen for _, x in block.columns()]
     x = np.stack([column for column in columns if column.std() > 1e-9], axis=1)
-    skewed = (x.min(axis=0) >= 0) & (skew(x, axis=0) > SKEWED)
+    skewed = (x.min(axis=0) >= 0) & (np.array([skew(column) for column in x.T]) > SKEWED)
     x[:, skewed] = np.log(x[:, skewed] + x[:, skewed].mean(axis=0))
     return np.asarray((x - x.mean(axis=0)) / x.std(axis=0))
 

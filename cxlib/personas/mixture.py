@@ -6,11 +6,12 @@ on a sample, the best starts are carried on with everybody, and kinds are ordere
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from cxlib.customers.blocks import Array, Block, Params
 
@@ -97,3 +98,29 @@ def ordered(fitted: Mixture) -> Mixture:
     order = np.argsort(-fitted.sizes, kind="stable")
     params = tuple((p[0][order], *p[1:]) for p in fitted.params)
     return replace(fitted, sizes=fitted.sizes[order], params=params)
+
+
+def packed(fits: Mapping[int, Mixture]) -> pd.DataFrame:
+    """Fits as a frame that can be remembered: one row each, all of its parameters as one list."""
+    rows = [
+        (m.k, m.log_likelihood, m.n, m.free, np.concatenate([m.sizes, *(a.ravel() for p in m.params for a in p)]))
+        for m in fits.values()
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=["k", "log_likelihood", "n", "free", "numbers"])
+
+
+def unpacked(frame: pd.DataFrame, blocks: Sequence[Block]) -> dict[int, Mixture]:
+    """The fits of `packed`, to the last digit; the blocks know the shapes of their parameters."""
+    fits = {}
+    for k, value, n, free, numbers in frame.itertuples(index=False):
+        rest = np.asarray(numbers, float)
+        sizes, rest = rest[:k], rest[k:]
+        params = []
+        for block in blocks:
+            part = []
+            for shape in (array.shape for array in block.start(k)):
+                part.append(rest[: np.prod(shape)].reshape(shape))
+                rest = rest[np.prod(shape) :]
+            params.append(tuple(part))
+        fits[int(k)] = Mixture(sizes, tuple(params), float(value), int(n), int(free))
+    return fits

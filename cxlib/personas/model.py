@@ -21,7 +21,7 @@ from cxlib.customers.sources import Period
 from cxlib.errors import CxValueError
 from cxlib.personas.cards import Cards, cards
 from cxlib.personas.evidence import Evidence, gather
-from cxlib.personas.mixture import Mixture, mixture
+from cxlib.personas.mixture import Mixture, mixture, packed, unpacked
 from cxlib.personas.place import SURE, Placed, placed
 from cxlib.personas.score import score
 from cxlib.personas.words import differences, labels
@@ -200,12 +200,21 @@ def memberships(
 
 
 def _fit(features: Features, kmax: int, seed: int, k: int | None) -> Personas:
-    fits: dict[int, Mixture] = {}
-    for tried in range(1, min(kmax, features.n) + 1) if k is None else range(1, k + 1):
-        fits[tried] = mixture(features.blocks, tried, seed)
-        best = min(fits, key=lambda i: fits[i].bic)
-        if k is None and tried - best >= PATIENCE:
-            break
+    def build() -> pd.DataFrame:
+        fits: dict[int, Mixture] = {}
+        for tried in range(1, min(kmax, features.n) + 1) if k is None else range(1, k + 1):
+            fits[tried] = mixture(features.blocks, tried, seed)
+            best = min(fits, key=lambda i: fits[i].bic)
+            if k is None and tried - best >= PATIENCE:
+                break
+        return packed(fits)
+
+    if features.keep is None:
+        frame = build()
+    else:  # features that somebody has changed since are told by their likelihood
+        one = mixture(features.blocks, 1).log_likelihood
+        frame = features.keep("mixtures", {"kmax": kmax, "seed": seed, "k": k, "likelihood": one}, build)
+    fits = unpacked(frame, features.blocks)
     found = gather(features.blocks, fits, seed, k, features.once)
     chosen = fits[found.k]
     posterior = chosen.posterior(features.blocks)

@@ -20,7 +20,6 @@ import numpy as np
 import pandas as pd
 from scipy import special
 from scipy.optimize import brentq
-from scipy.stats import chi2
 from threadpoolctl import threadpool_limits
 
 from cxlib import stats
@@ -31,6 +30,7 @@ from cxlib.personas.mixture import Mixture
 from cxlib.personas.model import Personas
 from cxlib.rates import Counts
 from cxlib.results import EVERYWHERE, TOO_FEW, Claim, minimum, nice, number, percent, visible
+from cxlib.stats.laws import chi2
 
 if TYPE_CHECKING:
     from cxlib.study import Study

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy.stats import chi2
 
 from cxlib import stats
 from cxlib.customers.blocks import OTHER, Array, Ints
@@ -24,6 +23,7 @@ from cxlib.personas.mixture import Mixture
 from cxlib.personas.model import Personas
 from cxlib.rates import Counts
 from cxlib.results import TOO_FEW, Claim, Result, minimum, nice, percent
+from cxlib.stats.laws import chi2
 
 if TYPE_CHECKING:
     from cxlib.study import Study

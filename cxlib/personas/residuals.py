@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 
 from cxlib.customers.blocks import TINY, Answers, Array, Block, Choices, Measures, Params
 from cxlib.results import TOO_FEW, Claim, Result, nice
 from cxlib.stats import benjamini_hochberg
+from cxlib.stats.laws import norm
 
 if TYPE_CHECKING:
     from cxlib.personas.model import Personas

@@ -14,13 +14,13 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from scipy import stats as distributions
 
 from cxlib.errors import CxValueError
 from cxlib.frames import numbers
 from cxlib.results import Claim, Result, nice, number
 from cxlib.revenue.regression import Array, coefficient, held_equal, two_sides
 from cxlib.revenue.units import PLAIN, Unit
+from cxlib.stats import laws as distributions
 
 Rung = Literal["naive", "adjusted", "identified"]
 

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import stats as distributions
 
 from cxlib.errors import CxValueError
 from cxlib.frames import numbers
@@ -21,6 +20,7 @@ from cxlib.results import number, percent
 from cxlib.revenue.causal import Effect
 from cxlib.revenue.regression import coefficient, held_equal, two_sides
 from cxlib.revenue.units import PLAIN, Unit
+from cxlib.stats import laws as distributions
 
 
 def encouraged(

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, ClassVar
 import ibis
 import numpy as np
 import pandas as pd
-from scipy import stats as distributions
 
 from cxlib import stats
 from cxlib.errors import CxLookupError, CxValueError
@@ -26,6 +25,7 @@ from cxlib.revenue.models import BGNBD, GammaGamma, fit_bgnbd, fit_gamma_gamma
 from cxlib.revenue.realised import in_currency
 from cxlib.revenue.regression import Array
 from cxlib.revenue.units import Unit, money
+from cxlib.stats import laws as distributions
 from cxlib.stats.intervals import on_scale, t_quantile
 
 if TYPE_CHECKING:

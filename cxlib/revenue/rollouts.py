@@ -14,7 +14,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats as distributions
 
 from cxlib.errors import CxValueError
 from cxlib.frames import column, numbers
@@ -22,6 +21,7 @@ from cxlib.results import Claim, Result, nice
 from cxlib.revenue.causal import Effect
 from cxlib.revenue.regression import Array
 from cxlib.revenue.units import PLAIN, Unit
+from cxlib.stats import laws as distributions
 
 Flags = NDArray[np.bool_]
 

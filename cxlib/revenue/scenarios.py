@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 from scipy import special
-from scipy import stats as distributions
 
 from cxlib.errors import CxValueError
 from cxlib.results import Claim, Result, nice, number, percent
 from cxlib.revenue.causal import Effect
 from cxlib.revenue.regression import Array
+from cxlib.stats import laws as distributions
 
 
 @dataclass(frozen=True, eq=False)

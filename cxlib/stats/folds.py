@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats as distributions
 
 from cxlib.errors import CxValueError
+from cxlib.stats import laws as distributions
 from cxlib.stats.intervals import Array, Interval, Scale, on_scale, t_quantile, wilson_ends
 
 FOLDS = 50

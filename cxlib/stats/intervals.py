@@ -7,9 +7,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
-from scipy import stats as distributions
 
 from cxlib.errors import CxValueError
+from cxlib.stats import laws as distributions
 
 Array = NDArray[np.float64]
 Scale = Literal["logit", "log", "identity"]

@@ -15,7 +15,6 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.stats import rankdata
 
 from cxlib.errors import CxValueError
 from cxlib.stats.intervals import Array, Interval, on_scale, t_quantile, wilson
@@ -163,8 +162,8 @@ def auc(score: ArrayLike, label: ArrayLike, clusters: ArrayLike | None = None) -
         return Interval(*(np.asarray(np.nan) for _ in range(4)))
     within = np.empty(len(x))
     for value in (0, 1):
-        within[y == value] = rankdata(x[y == value])
-    beaten = rankdata(x) - within  # how many of the other label lie below
+        within[y == value] = pd.Series(x[y == value]).rank().to_numpy()
+    beaten = pd.Series(x).rank().to_numpy() - within  # how many of the other label lie below
     area = beaten[y == 1].sum() / (ups * downs)
     placed = np.where(y == 1, beaten / downs, 1 - beaten / ups) - area
     sums = [np.bincount(who[y == v], placed[y == v], minlength=who.max() + 1) for v in (0, 1)]

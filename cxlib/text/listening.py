@@ -14,7 +14,6 @@ import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats as distributions
 from scipy.sparse import coo_array
 
 from cxlib import stats
@@ -22,6 +21,7 @@ from cxlib.errors import CxLookupError, CxValueError, require
 from cxlib.rates import Counts, answerer, clustered, grouped, rate, sums
 from cxlib.results import EVERYWHERE, TOO_FEW, Claim, Result, minimum, nice, number, percent, visible
 from cxlib.stats import Array
+from cxlib.stats import laws as distributions
 from cxlib.study import Study
 from cxlib.text.comments import Comments
 from cxlib.text.learning import normalised, runs_on
@@ -151,8 +151,10 @@ def _mentions(study: Study, posts: ir.Table, by: str, seconds: int) -> pd.DataFr
     at = np.nonzero(inside)
     y, mean, spread = counts[at], usual[at], phi[at]
     times = _times(y, mean, spread)
+    from scipy.stats import nbinom  # costs a second to import
+
     with np.errstate(divide="ignore", invalid="ignore"):
-        p = distributions.nbinom.sf(y - 1, mean / (spread - 1), 1 / spread)
+        p = nbinom.sf(y - 1, mean / (spread - 1), 1 / spread)
     starts = pd.to_datetime(bins[at[1]] * seconds, unit="s")
     table = pd.DataFrame({by: found.index[at[0]], "ts": starts.astype("datetime64[us]")})
     table = table.assign(**times.columns(), n=posted.fillna(0).to_numpy(int)[at], customers=y.astype(int))
@@ -204,13 +206,13 @@ def _spread(counts: Array, usual: Array) -> Array:
     hold. All groups share one, at its upper 90 % limit; a group seen to spread more than that has its own.
     """
 
+    from scipy.stats import nbinom  # costs a second to import
+
     def alpha_of(some: Array, mean: Array, limit: float) -> float:
         known = mean >= 2  # below, the counts are too coarse to tell
         y, mean = some[known], mean[known]
         for alpha in np.geomspace(1e-3, 2, 30):
-            upto, below = (
-                distributions.nbinom.cdf(one, 1 / alpha, 1 / (1 + alpha * mean)) for one in (y, y - 1)
-            )
+            upto, below = (nbinom.cdf(one, 1 / alpha, 1 / (1 + alpha * mean)) for one in (y, y - 1))
             outside = np.abs((upto + below) / 2 - 0.5) > 0.25
             if not outside.sum() >= len(y) / 2 - limit * np.sqrt(len(y)) / 2 or not len(y):
                 break

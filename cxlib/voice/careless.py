@@ -8,12 +8,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from scipy import optimize
-from scipy import stats as distributions
 
 from cxlib import stats
 from cxlib.rates import Counts, answerer, grouped
 from cxlib.results import EVERYWHERE, TOO_FEW, nice, percent, visible
 from cxlib.stats import Array
+from cxlib.stats import laws as distributions
 from cxlib.study import Study
 from cxlib.voice.scales import Measure, asked
 from cxlib.voice.scores import asked_of, said

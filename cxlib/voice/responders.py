@@ -10,10 +10,10 @@ import ibis
 import ibis.expr.types as ir
 import numpy as np
 import pandas as pd
-from scipy import stats as distributions
 
 from cxlib import stats
 from cxlib.results import EVERYWHERE, Framed, percent
+from cxlib.stats import laws as distributions
 from cxlib.study import Study
 
 
@@ -142,8 +142,7 @@ def _differs(x: np.ndarray, n: np.ndarray) -> float:
         return float("nan")
     share = answered / total
     if n.min() * min(share, 1 - share) >= 5:
-        cells = np.array([x, n - x])
-        return float(distributions.chi2_contingency(cells, correction=False).pvalue)
+        return distributions.alike(np.array([x, n - x]))
     rng, as_far = np.random.default_rng(0), 0
     found = ((x - n * share) ** 2 / n).sum() * (1 - 1e-9)
     for _ in range(PARTS):  # in parts, as an attribute may have thousands of values

@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import special
-from scipy import stats as distributions
 
 from cxlib import stats
 from cxlib.errors import CxValueError, require
 from cxlib.rates import answerer, clustered, grouped, sums
 from cxlib.results import EVERYWHERE, TOO_FEW, Claim, Framed, Result, nice, number, percent
+from cxlib.stats import laws as distributions
 from cxlib.study import Study
 from cxlib.voice.scales import DETRACTOR, PROMOTER, Measure, measure, scales, top_boxes
 

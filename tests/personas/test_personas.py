@@ -1,5 +1,7 @@
 """Personas against worlds whose kinds are known, independent libraries and arithmetic."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -388,3 +390,14 @@ def test_posteriors_follow_bayes(features, personas):
     joint = personas.fitted.joint(features.blocks)
     by_hand = np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
     assert np.allclose(by_hand, personas.memberships.drop(columns="person"))
+
+
+def test_a_remembered_fit_is_the_fit_and_changed_features_are_fitted_anew(study: Study) -> None:
+    features = cx.personas.features(study)
+    first, again = (cx.personas.fit(features, kmax=3) for _ in range(2))
+    assert first.fitted.sizes.tolist() == again.fitted.sizes.tolist()
+    unkept = cx.personas.fit(replace(features, keep=None), kmax=3)
+    pd.testing.assert_frame_equal(unkept.memberships, again.memberships)
+    fewer = replace(features, blocks=features.blocks[1:])
+    plain = cx.personas.fit(replace(fewer, keep=None), kmax=3)
+    pd.testing.assert_frame_equal(cx.personas.fit(fewer, kmax=3).memberships, plain.memberships)
