@@ -170,7 +170,7 @@ def test_each_part_and_the_world_that_measures_them_stay_small() -> None:
         sizes[name] = sizes.get(name, 0) + lines_of_code(path)
     world = sizes.pop("world")
     assert {name: size for name, size in sizes.items() if size > 2_100} == {}
-    assert sum(sizes.values()) < 21_000
+    assert sum(sizes.values()) < 21_200
     assert world < 2_200
 
 

@@ -390,12 +390,12 @@ def test_the_claim_names_the_ends_and_the_error_and_hides_small_personas():
     rng = np.random.default_rng(SEED)
     values = outcome(frame, y=posterior @ [1.0, 5.0, 99.0] + rng.normal(0, 0.1, 405))
     found = stats.correct(values, frame)
-    assert str(found.claim()).startswith("Kind 1 (")
+    assert str(found.claim()).startswith("Y is clearly higher for kind 1 (")
     assert "kind 2" not in str(found.claim())
     assert "9.9\u00a0% who are assigned to a wrong persona" in str(found.claim())
     assert "kind 2" not in found._repr_mimebundle_()["text/html"]
     alike = stats.correct(outcome(frame, y=np.tile([1.0, 2.0, 3.0], 135)), frame)
-    assert str(alike.claim()).startswith("The personas are not clearly apart, from kind ")
+    assert str(alike.claim()).startswith("By y the personas are not clearly apart, from kind ")
     assert str(stats.correct(values.iloc[195:205], frame).claim()) == "Too few customers to say."
 
 
@@ -406,11 +406,11 @@ def test_the_claim_says_who_differs_from_whom():
     values = outcome(frame, y=posterior @ [1.0, 5.0, 1.0] + noise)
     found = stats.correct(values, frame, against="kind 0")
     assert found.table()["persona"].tolist() == ["kind 1", "kind 2"]
-    assert str(found.claim()).startswith("Clearly different from kind 0: kind 1 (")
+    assert str(found.claim()).startswith("Y clearly different from kind 0: kind 1 (")
     assert "kind 2" not in found.claim()
     assert "from all customers: kind " in stats.correct(values, frame, against="all").claim()
     alike = stats.correct(outcome(frame, y=np.tile([1.0, 2.0, 3.0], 100)), frame, against="all")
-    assert str(alike.claim()).startswith("Clearly different from all customers: no persona; corrected")
+    assert str(alike.claim()).startswith("Y clearly different from all customers: no persona; corrected")
     assert (
         str(stats.correct(values.iloc[95:104], frame, against="all").claim()) == "Too few customers to say."
     )

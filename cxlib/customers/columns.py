@@ -15,6 +15,7 @@ from cxlib.results import minimum
 
 AGAIN = 0.1  # share of the persons in a block of choices who must have chosen more than once
 BANDS = 10  # of a number, each with as many customers
+MANY = "too many different values"
 NOBODY = np.zeros(0, np.int64)
 TIMES = ("datetime64", "datetime", "date", "timedelta64", "timedelta", "time", "period")
 
@@ -42,6 +43,18 @@ def plain(column: pd.Series) -> np.ndarray | None:
         return column.to_numpy(float, na_value=np.nan)
     text = column.astype("str").astype(object)
     return text.where(column.notna(), None).to_numpy(object)
+
+
+def as_numbers(column: pd.Series) -> pd.Series:
+    """A column of text that is nothing but numbers as numbers, as files that state no types have them; else as it is.
+
+    >>> as_numbers(pd.Series(["31", None, "4.5"])).tolist(), as_numbers(pd.Series(["31", "old"])).tolist()
+    ([31.0, nan, 4.5], ['31', 'old'])
+    """
+    if pd.api.types.infer_dtype(column, skipna=True) != "string":
+        return column
+    found = pd.to_numeric(column, errors="coerce")
+    return found.astype(float) if found.notna().equals(column.notna()) else column
 
 
 def block_of(name: str, meaning: str, column: pd.Series, outcome: bool = False) -> Answers | None:
@@ -72,7 +85,7 @@ def useless(block: Block) -> str:
     if isinstance(block, Answers | Choices):
         if len(block.options) < 2:
             everybody = OTHER in block.options
-            return "too many different values" if everybody else "(nearly) everybody has the same value"
+            return MANY if everybody else "(nearly) everybody has the same value"
         chosen = block.made.sum(axis=1)
         once = isinstance(block, Choices) and (chosen > 1).sum() < AGAIN * block.observed.sum()
         return "hardly anybody chose more than once" if once else ""
@@ -115,4 +128,4 @@ def _bands(name: str, meaning: str, values: Array) -> Answers:
     return Answers(name, meaning, options, NOBODY, "band of the number", cuts=cuts)
 
 
-__all__ = ["block_of", "by_person", "plain", "skew", "useless"]
+__all__ = ["as_numbers", "block_of", "by_person", "plain", "skew", "useless"]

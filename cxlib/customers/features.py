@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import ibis.expr.types as ir
@@ -16,9 +17,9 @@ import numpy as np
 import pandas as pd
 
 from cxlib.customers.blocks import Block
-from cxlib.customers.columns import AGAIN, block_of, by_person, skew, useless
+from cxlib.customers.columns import AGAIN, MANY, as_numbers, block_of, by_person, skew, useless
 from cxlib.customers.profile import ABOUT, DESCRIBED, SENSITIVE, described, sensitive_among
-from cxlib.customers.sources import Period, channels, customers, drawn, parts
+from cxlib.customers.sources import Period, channels, customers, drawn, is_study, parts
 from cxlib.errors import CxValueError
 from cxlib.results import Claim, Result, nice, percent
 
@@ -123,7 +124,8 @@ class Features(Result):
         out = ", ".join(f"{count:,} {what}" for what, count in self.left_out.items() if count)
         count = sum(len(block.columns()) for block in self.blocks)
         sample = f", a random sample of {percent(self.share)}," if self.share < 1 else ""
-        said = f"{self.n:,} customers{sample} are described by {count} features in {len(self.blocks)} blocks"
+        blocks = f"{len(self.blocks)} block{'s' * (len(self.blocks) != 1)}"
+        said = f"{self.n:,} customers{sample} are described by {count} features in {blocks}"
         said += f"; left out: {out}." if out else "; nobody is left out."
         kept = ", ".join(f"{nice(name)} ({why})" for name, (why, _) in self.unused.items())
         return Claim(f"{said} Known and not used: {kept}." if kept else said)
@@ -160,13 +162,15 @@ def features(
     >>> list(card["block"].unique())[:2]
     ['beginnings', 'steps']
     """
+    if not (isinstance(sample, Real) and sample >= 1):
+        raise CxValueError(f"sample is {sample!r}; it must be a number of customers, such as {SAMPLE}.")
     if isinstance(given, pd.DataFrame | ir.Table):
         if extra is not None or since is not None or until is not None:
             raise CxValueError(
                 "`extra`, `since` and `until` go with a study; put all columns into the one frame."
             )
         return _of_frame(given, sample, sensitive)
-    share = min(1.0, sample / max(_number(given), 1))
+    share = min(1.0, sample / max(_number(is_study(given)), 1))
     period = replace(Period.of(since, until), share=share)
     made = parts(given, period)
     people = [given.fetch(part.people).set_index("person") for part in made]
@@ -235,7 +239,10 @@ def _columns(frame: pd.DataFrame, meaning: str, sensitive: Sequence[str]) -> lis
         block = None if name in out else block_of(str(name), meaning, column, name == "loyalty_tier")
         why = "sensitive" if name in out else "a time; give a number, such as the days since"
         known = int(column.notna().sum())
-        found.append(Found(str(name), None, why, known) if block is None else _judged(block))
+        one = Found(str(name), None, why, known) if block is None else _judged(block)
+        if one.why == MANY and as_numbers(column) is not column:
+            one = one._replace(why="numbers read as text; give them as numbers")
+        found.append(one)
     return found
 
 

@@ -50,7 +50,7 @@ class Lifecycle(Result):
         """One row a period and persona (`(all)`: everybody): period (its first day), persona, estimate (lapsed of
         opening), low, high, n (customers known, whom the row is of), opening, new, returned, lapsed, closing,
         dormant (at the end), return_rate (returned of those dormant at the beginning) with its ends, folds (customers
-        in the smallest flow that is not empty, at the least)."""
+        in the smallest flow or stock that is not empty, at the least)."""
         return self.frame
 
     def claim(self) -> Claim:
@@ -175,8 +175,8 @@ def _counted(
     columns |= {name: total[:, place] for place, name in enumerate(FLOWS)}
     columns |= {"return_rate": back.estimate, "return_rate_low": back.low, "return_rate_high": back.high}
     frame = pd.DataFrame({name: values.ravel() for name, values in columns.items()})
-    # No flow of a few customers is shown; that nobody moved may be.
-    moved = frame[["new", "returned", "lapsed"]].abs()
+    # No flow or stock of a few customers is shown; that there is nobody may be.
+    moved = frame[list(FLOWS)].abs()
     frame["folds"] = moved.where(moved > 0).min(axis=1).fillna(stats.FOLDS).clip(upper=stats.FOLDS)
     frame = frame.astype({"n": int, "folds": int})
     frame.insert(0, "period", rows.get_level_values(1))

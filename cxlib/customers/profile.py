@@ -58,13 +58,14 @@ NONE = -2  # the code of nothing
 
 
 def sensitive_among(names: Iterable[object], words: Sequence[str]) -> list[str]:
-    """The names one of whose words, parted by anything but letters and digits, is among `words`.
+    """The names one of whose words, parted by a capital or anything but letters and digits, is among `words`.
 
-    >>> sensitive_among(["age_band", "language", "Sex", "sussex_store"], SENSITIVE)
-    ['age_band', 'Sex']
+    >>> sensitive_among(["age_band", "language", "Sex", "sussex_store", "customerAge"], SENSITIVE)
+    ['age_band', 'Sex', 'customerAge']
     """
-    asked = {word.lower() for word in words}
-    return [str(name) for name in names if asked & set(re.split(r"[\W_]+", str(name).lower()))]
+    asked = {word.lower() for word in ([words] if isinstance(words, str) else words)}
+    parted = {str(name): re.sub("(?<=[a-z0-9])(?=[A-Z])", "_", str(name)).lower() for name in names}
+    return [name for name, plain in parted.items() if asked & set(re.split(r"[\W_]+", plain))]
 
 
 def brand_code(log: Log) -> int:

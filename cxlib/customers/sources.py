@@ -151,6 +151,14 @@ def parts(study: Study, period: Period) -> list[Part]:
     return made
 
 
+def is_study(given: Study) -> Study:
+    """The study; CxValueError where something else is given in its place."""
+    if not hasattr(given, "given"):
+        what = type(given).__name__
+        raise CxValueError(f'This takes a study, such as `cx.open_study("demo")`, not a {what}.')
+    return given
+
+
 def customers(study: Study) -> tuple[ir.Table, dict[str, str]] | None:
     """The customers (`person`) with what is declared of them as text; what is no text stays, and why it is not used."""
     if not study.has("customers"):

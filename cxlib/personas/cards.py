@@ -11,6 +11,7 @@ import pandas as pd
 from cxlib import stats
 from cxlib.customers.blocks import Answers, Array, Block, Choices, Measures
 from cxlib.customers.features import Features
+from cxlib.errors import CxLookupError
 from cxlib.frames import column
 from cxlib.personas.recognise import recognised
 from cxlib.personas.words import FEELINGS, differences, in_words, is_motive
@@ -21,6 +22,7 @@ from cxlib.study.log import END
 MEANS = {"visits": "visits a customer", "orders": "orders a customer", "revenue": "revenue a customer"}
 FELT = {"nps": "net promoter score"}
 COLUMNS = ["persona", "about", "block", "feature", "estimate", "low", "high", "n", "overall", "difference"]
+SLIGHT = 0.1  # standard deviations
 SURE, MIDDLE = 0.7, (0.25, 0.75)  # of a quoted writer's membership; of the lengths of what was written
 
 
@@ -31,7 +33,7 @@ class Cards(Result):
     about : size, value, feelings, channels (where visits begin), beginnings (how), motive (what customers say
     they come for; without such an attribute, whichever sets the kind apart most), declared, most (the three
     largest standardised differences in one block each, what other lines tell left out), not (the three options
-    it most avoids), said (themes that its writers bring up more than
+    it most avoids; these four beyond chance and a tenth of a standard deviation), said (themes that its writers bring up more than
     others do, else the one they bring up most), quote (the text is the feature), recognise
     (two questions and the answers that name the persona; block `right`: share of those named who belong
     to it; `found`: share of the persona that is named)
@@ -46,7 +48,9 @@ class Cards(Result):
         return self.frame
 
     def card(self, persona: str) -> pd.DataFrame:
-        """The lines of one card."""
+        """The lines of one card; CxLookupError where there is no such persona."""
+        if persona not in self.labels:
+            raise CxLookupError(f"There is no persona `{persona}`; there are: {'; '.join(self.labels)}.")
         return self.frame[self.frame["persona"] == persona].drop(columns="persona").reset_index(drop=True)
 
     def claim(self) -> Claim:
@@ -84,7 +88,9 @@ def cards(
         "difference": np.nan,
     }
     told = differences(features.blocks, posterior)
-    told = told[told["feature"] != END].sort_values("difference", ascending=False, kind="stable")
+    told = told[(told["feature"] != END) & _enough(told)].sort_values(
+        "difference", ascending=False, kind="stable"
+    )
     parts = [
         sizes.assign(kind=range(len(labels)), **size, n=sizes["customers"]),
         told[told["block"] == FEELINGS].assign(about="feelings"),
@@ -94,6 +100,9 @@ def cards(
     motives = [name for name in declared if is_motive(name)] or declared
     for _, mine in told.groupby("kind"):
         begun = mine[mine["block"] == "beginnings"].head(3)
+        # What chance would do, or what would read as the same figure twice, sets nobody apart.
+        clear = (mine["low"] > mine["overall"]) | (mine["high"] < mine["overall"])
+        mine = mine[clear & (mine["difference"].abs() >= SLIGHT)]
         answers = mine[mine["block"].isin(declared) & (mine["difference"] > 0)]
         motive = answers[answers["block"].isin(motives)].head(1)
         parts += [
@@ -102,7 +111,8 @@ def cards(
             answers.drop(motive.index).head(3).assign(about="declared"),
         ]
         if len(labels) > 1:
-            more = np.array([bool(in_words(r.block, r.feature, r.difference)) for r in mine.itertuples()])
+            said_of = [in_words(r.block, r.feature, r.difference) for r in mine.itertuples()]
+            more = np.array(said_of, dtype=bool)
             new = ~mine["block"].isin(["beginnings", FEELINGS]) & ~mine["feature"].isin(begun["feature"])
             parts += [_largest(mine[new & more & ~mine.index.isin(motive.index)]).assign(about="most")]
             parts += [_largest(mine[~more]).assign(about="not")]
@@ -115,9 +125,9 @@ def cards(
 
 
 def _largest(lines: pd.DataFrame) -> pd.DataFrame:
-    """The three largest differences, of a block one only."""
+    """The three largest differences, of a block one only, and nothing twice."""
     order = lines["difference"].abs().sort_values(ascending=False, kind="stable").index
-    return lines.reindex(order).drop_duplicates("block").head(3)
+    return lines.reindex(order).drop_duplicates("feature").drop_duplicates("block").head(3)
 
 
 def _described(features: Features, posterior: Array) -> pd.DataFrame:
@@ -140,8 +150,14 @@ def _described(features: Features, posterior: Array) -> pd.DataFrame:
             blocks["channels"].append(
                 replace(block, name="channels", options=tuple(channels), option=code[block.option])
             )
-    tables = [differences(some, posterior).assign(about=about) for about, some in blocks.items()]
-    return pd.concat(tables)
+    tables = [differences(some, posterior).assign(about=about) for about, some in blocks.items() if some]
+    told = pd.concat(tables) if tables else pd.DataFrame({"count": []})
+    return told[_enough(told)]
+
+
+def _enough(told: pd.DataFrame) -> pd.Series:
+    """Lines of options that at least as many customers chose as may be shown, or nobody."""
+    return ~told["count"].between(1, minimum() - 1)
 
 
 def _words(said: pd.DataFrame, themes: pd.DataFrame, posterior: Array, features: Features) -> pd.DataFrame:

@@ -102,6 +102,8 @@ class Evidence(Result):
 
     def null(self) -> Claim:
         """What the method finds where there is one kind."""
+        if len(self.fits) == 1:
+            return Claim("No second number of kinds was tried.")
         found = int(self.compared["null"].idxmin())
         said = f"In a world drawn with one kind of customer, who face what these did, the same method finds {found}"
         return Claim(f"{said}." if found == 1 else f"{said}: what it finds here is in doubt.")
@@ -143,6 +145,10 @@ class Evidence(Result):
                 f"Cannot tell: of {self.n:,} customers only {percent(self.once)} bought more than once, so that "
                 "what looks like a kind of customer may be the occasion."
             )
+        if list(self.fits) == [1]:
+            return Claim(
+                f"One kind was asked for among {self.n:,} customers; whether there are more was not looked at."
+            )
         if self.verdict == "cannot tell":
             more = (
                 f"about {self.needed:,} would be needed"
@@ -166,13 +172,16 @@ class Evidence(Result):
                 "Personas are slices of it, cut for convenience: no kinds."
             )
         rows = self.frame.set_index("kinds")
-        checked = self.k in rows.index and bool(rows.loc[self.k, "low"] > 0)
-        lasts = (
-            "what customers did earlier tells what they do later"
-            if checked
-            else "whether they last is unchecked"
+        lasts = "whether they last is unchecked"
+        if self.k in rows.index and rows.loc[self.k, "later"] > 1:
+            tells = "tells" if rows.loc[self.k, "low"] > 0 else "does not clearly tell"
+            lasts = f"what customers did earlier {tells} what they do later"
+        least = "at least " if self.fits and self.k == max(self.fits) else ""  # more were not tried
+        first = (
+            f"{self.k} kinds were asked for"
+            if self.asked
+            else f"There are {least}{self.k} kinds of customers"
         )
-        first = f"{self.k} kinds were asked for" if self.asked else f"There are {self.k} kinds of customers"
         return Claim(
             f"{first} among {self.n:,}, and {lasts}; {percent(self.error)} would be assigned to a wrong one."
         )

@@ -8,6 +8,7 @@ help to tell what customers do at *later* visits from what they did at earlier o
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import ibis.expr.types as ir
@@ -48,6 +49,7 @@ class Personas(Result):
     found: Evidence = field(repr=False)
 
     SHARES = ("estimate", "low", "high", "error")
+    WHOLE = ()
 
     @property
     def k(self) -> int:
@@ -68,6 +70,7 @@ class Personas(Result):
         Touchpoints, contexts and categories that the fit has not seen are left out; a block that is
         missing adds nothing.
         """
+        _refuse(features, "predict_proba")
         given = {block.name: block for block in (*features.blocks, *features.spare)}
         known = [
             i for i, block in enumerate(self.features.blocks) if type(given.get(block.name)) is type(block)
@@ -151,14 +154,13 @@ def fit(features: Features, kmax: int = 8, seed: int = 0, k: int | None = None) 
     >>> personas.k, bool((personas.memberships.iloc[:, 1:].sum(axis=1) - 1).abs().max() < 1e-9)
     (2, True)
     """
-    if not isinstance(features, Features):
-        raise CxValueError(f"fit takes the result of `features(study)`, not a {type(features).__name__}.")
+    _refuse(features, "fit")
     if features.n < 2:
         raise CxValueError(
             f"{features.n} customer is no ground for kinds of customers; there must be at least 2."
         )
     for name, value, most in (("kmax", kmax, np.inf), ("k", k, features.n)):
-        if value is not None and (int(value) != value or not 1 <= value <= most):
+        if value is not None and (not isinstance(value, Real) or value % 1 or not 1 <= value <= most):
             raise CxValueError(
                 f"{name} is {value!r}; it must be a whole number from 1 to the number of customers ({features.n:,})."
             )
@@ -220,6 +222,11 @@ def _fit(features: Features, kmax: int, seed: int, k: int | None) -> Personas:
     posterior = chosen.posterior(features.blocks)
     names = labels(differences(features.blocks, posterior), chosen.k)
     return Personas(names, _memberships(features.persons, posterior, names), features, chosen, found)
+
+
+def _refuse(given: object, what: str) -> None:
+    if not isinstance(given, Features):
+        raise CxValueError(f"{what} takes the result of `features(study)`, not a {type(given).__name__}.")
 
 
 def _memberships(persons: np.ndarray, posterior: Array, names: tuple[str, ...]) -> pd.DataFrame:

@@ -25,6 +25,7 @@ from threadpoolctl import threadpool_limits
 from cxlib import stats
 from cxlib.customers.blocks import TINY, Array, Block, Choices, Params, Values, aligned
 from cxlib.customers.features import Features, features
+from cxlib.customers.sources import is_study
 from cxlib.errors import CxValueError
 from cxlib.personas.mixture import Mixture
 from cxlib.personas.model import Personas
@@ -88,7 +89,10 @@ def periods(study: Study, every: str = "half") -> dict[str, Features]:
     """
     if every not in MONTHS:
         raise CxValueError(f"every is `{every}`; it is one of {', '.join(MONTHS)}.")
-    table, months = study.table("touchpoints" if study.has("touchpoints") else "orders"), MONTHS[every]
+    table, months = (
+        is_study(study).table("touchpoints" if study.has("touchpoints") else "orders"),
+        MONTHS[every],
+    )
     ends = study.fetch(table.aggregate(first=table.ts.min(), last=table.ts.max())).iloc[0]
     first, last = (pd.Timestamp(end).tz_localize(None) for end in ends)
     begin = pd.Timestamp(first.year, 1 + (first.month - 1) // months * months, 1)
@@ -125,7 +129,7 @@ def movement(personas: Personas, study: Study | Mapping[str, Features], every: s
         _, i, j = np.intersect1d(here, there, return_indices=True)
         moved = _moved(personas.labels, first[i], second[j], before, after) if len(i) else []
         rows += [{"since": since, "until": until, **row} for row in moved]
-    said = "With one persona, or in one period, nobody can change."
+    said = "With one persona, in one period, or with no record of what customers do, nobody can change."
     for row in [row for row in rows if row["persona"] == EVERYWHERE][-1:]:
         said = (
             f"Of {row['n']:,} customers seen in the periods from {row['since']} and from {row['until']} on, "
@@ -174,9 +178,12 @@ def drift(personas: Personas, study: Study | Mapping[str, Features], every: str 
             table = sizes[-1].loc[kind, ["period", "persona", "n", "customers"]].assign(block=block.name)
             table["feature"] = [block.options[j] for j in option]
             tables.append(table.assign(**{key: part[enough] for key, part in ratio._asdict().items()}))
+    if not sizes:
+        raise CxValueError("There is no period to look at.")
     whole = pd.concat(sizes, ignore_index=True)
     if not tables:
-        said = TOO_FEW if personas.k > 1 else "With one persona there are no tastes to compare."
+        some = personas.k > 1 and any(isinstance(block, Choices) for block in personas.features.blocks)
+        said = TOO_FEW if some else "With one persona, or nothing to choose, there are no tastes to compare."
         return Drift(pd.DataFrame(columns=COLUMNS), said, (), whole)
     frame = pd.concat(tables, ignore_index=True)
     z = frame["estimate"] * np.log(frame["estimate"]) / frame["se"]

@@ -48,10 +48,21 @@ class Placed(Result):
         n, count = len(self.frame), len(sure)
         if n < minimum():
             return TOO_FEW
+        if len(self.labels) == 1:
+            return Claim("With one persona there is nobody to be told from others.")
         share, wrong = stats.wilson(count, n), stats.wilson((1 - sure).sum(), count)
-        said = f"Of {n:,} customers {_spoken(share)} can be placed"
+        few = (
+            "hardly anybody" if count < minimum() else "nearly everybody" if 0 < n - count < minimum() else ""
+        )
+        said = f"Of {n:,} customers {few or _spoken(share)} can be placed"
         said += f"; {_spoken(wrong)} of those would be wrong" if count >= minimum() else ""
-        rest = f"{percent(1 - count / n)} are" if n - count >= minimum() else "hardly anybody is"
+        rest = (
+            "hardly anybody is"
+            if n - count < minimum()
+            else "most are"
+            if few
+            else f"{percent(1 - count / n)} are"
+        )
         return Claim(f"{said}; {rest} uncertain.")
 
 
@@ -75,7 +86,7 @@ def _spoken(share: stats.Interval) -> str:
 
 def placed(memberships: pd.DataFrame, sure: float = SURE) -> Placed:
     """Each customer by the likeliest persona, if its probability is at least `sure`; see `Personas.place`."""
-    if not 0.5 < sure <= 1:
+    if not (isinstance(sure, int | float) and 0.5 < sure <= 1):
         raise CxValueError(f"sure is {sure!r}; it must be a probability over 0.5, such as {SURE}.")
     probability = memberships.set_index("person")
     most = probability.max(axis=1)

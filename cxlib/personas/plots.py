@@ -32,7 +32,7 @@ def evidence(result: Evidence) -> Shown:
         if value > 0:
             left.axhline(value, color=MUTED, linestyle="--", linewidth=1.2)
             beside: dict[str, Any] = {"ha": "right", "va": "bottom", "fontsize": 8, "color": MUTED}
-            left.text(kinds["kinds"].max(), value, "one axis, no gaps", **beside)
+            left.text(kinds["kinds"].max(), 1.1 * value, "one axis, no gaps", **beside)
     left.set_yscale("log")
     left.yaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
     left.set_xticks(list(kinds["kinds"]))
@@ -51,9 +51,10 @@ def evidence(result: Evidence) -> Shown:
         right.axvline(0, color=INK, linewidth=0.9)
         right.set_xlabel("gain in log-likelihood a customer")
     right.set_title("Does one more kind foretell later visits?")
-    alt = f"Two panels. The BIC is smallest, or was asked to be judged, at {result.k} of {len(kinds)} numbers of kinds tried."
+    least = int(kinds["kinds"].iloc[kinds["bic"].to_numpy().argmin()])
+    alt = f"Two panels. Of {len(kinds)} numbers of kinds tried the BIC is smallest at {least}; judged is {result.k}."
     if not gains.empty:
-        alt += f" The last kind raises the log-likelihood of later visits by {gains['estimate'].iloc[-1]:.3f} a customer."
+        alt += f" The last one changes the log-likelihood of later visits by {gains['estimate'].iloc[-1]:+.3f} a customer."
     return figures.finish(fig, alt)
 
 
@@ -117,7 +118,7 @@ def residuals(result: Residuals) -> Shown:
 
 def sizes(personas: Personas) -> Shown:
     """How large each persona is, with intervals."""
-    table = visible(personas.table())
+    table = personas.visible()
     if table.empty:
         return figures.nothing("How large each persona is")
     fig, ax = figures.figure(height=0.42 * len(table) + 1.2)
@@ -148,7 +149,7 @@ def movement(result: Movement) -> Shown:
 
 def drift(result: Drift) -> Shown:
     """The size of each persona among the customers of each period."""
-    sizes = visible(result.sizes)
+    sizes = visible(result.sizes, ("period",))
     if sizes.empty:
         return figures.nothing("How large was each persona?")
     fig, ax = figures.figure()

@@ -15,8 +15,9 @@ import pandas as pd
 
 from cxlib import stats
 from cxlib.customers.blocks import OTHER, Array, Ints
+from cxlib.customers.columns import as_numbers
 from cxlib.customers.profile import SENSITIVE, sensitive_among
-from cxlib.customers.sources import LEVELS
+from cxlib.customers.sources import LEVELS, is_study
 from cxlib.errors import CxValueError
 from cxlib.frames import column
 from cxlib.personas.mixture import Mixture
@@ -66,6 +67,8 @@ class Proxies(Result):
         """Which attributes the personas give away, and through what."""
         if self.frame.empty:
             return Claim("No sensitive attribute is known of these customers, so this cannot be checked.")
+        if self.shares.frame["persona"].nunique() == 1:
+            return Claim("With one persona there is nothing that could give an attribute away.")
         said = [_said(rows) for _, rows in self.frame.groupby("attribute", sort=False)]
         return Claim(" ".join(said))
 
@@ -88,7 +91,7 @@ def _said(rows: pd.DataFrame) -> str:
 def proxies(personas: Personas, study: Study | pd.DataFrame, sensitive: Sequence[str] = SENSITIVE) -> Proxies:
     """How well the persona assigned tells each sensitive attribute, and its levels' shares in each persona.
 
-    `study`: its `customers` are looked at, or a frame of `person` and attributes; a number or a date of more than 4
+    `study`: its `customers` are looked at, or a frame of `person` and attributes; a number (written as text, too) or a date of more than 4
     values is cut into quarters, of more than 12 levels the 11 commonest are told apart. A guess is the commonest
     level among those of the same persona in the other 49 folds of customers, so that chance gains nothing.
     Pearson's chi-squared says whether there is an association at all (q by Benjamini and Hochberg), Cramer's V how
@@ -138,7 +141,7 @@ def _attributes(study: Study | pd.DataFrame, sensitive: Sequence[str]) -> pd.Dat
     if isinstance(study, pd.DataFrame):
         found = study.set_index(column(study, "person").astype(str)).drop(columns="person")
         found = found[sensitive_among(found, sensitive)]
-    elif study.has("customers"):
+    elif is_study(study).has("customers"):
         table = study.table("customers")
         names = sensitive_among(study.given["customers"], sensitive)
         found = study.fetch(table.select("customer_id", *names)).set_index("customer_id")
@@ -147,6 +150,7 @@ def _attributes(study: Study | pd.DataFrame, sensitive: Sequence[str]) -> pd.Dat
     if found.index.has_duplicates:
         raise CxValueError("A person has more than one row of attributes; keep one.")
     for name in found.columns[found.nunique() > BANDS]:
+        found[name] = as_numbers(found[name])
         if found[name].dtype.kind in "iufM":
             found[name] = pd.qcut(found[name], BANDS, duplicates="drop")
         else:

@@ -74,7 +74,7 @@ class Recognised(Result):
     def claim(self) -> Claim:
         """The persona that is recognised best, and the one that is recognised worst."""
         if self.frame.empty:
-            return Claim("There is one persona, and nobody to tell it from.")
+            return Claim("There is one persona and nobody to tell it from, or no two features to ask about.")
         table = self.visible().dropna(subset=["low", "finds"])
         if table.empty:
             return TOO_FEW

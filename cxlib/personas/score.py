@@ -20,7 +20,7 @@ import pandas as pd
 
 from cxlib.customers.blocks import OTHER, TINY, Answers, Array, Block, Choices, Params, Values
 from cxlib.customers.columns import by_person, plain
-from cxlib.customers.sources import Cells, Period, Sums, as_text, customers, parts
+from cxlib.customers.sources import Cells, Period, Sums, as_text, customers, is_study, parts
 from cxlib.errors import CxLookupError, CxValueError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def score(
         kept = {name: values for name in frame if (values := plain(frame[name])) is not None}
         given = ibis.memtable(pd.DataFrame({"person": frame.index.to_numpy(object), **kept}))
     if not isinstance(given, ir.Table):
-        given = _of_study(given, learnt, period, len(sizes))
+        given = _of_study(is_study(given), learnt, period, len(sizes))
         logs = [log + given[f"log{i}"] for i, log in enumerate(logs)]
     elif "person" not in given.columns:
         raise CxLookupError(f"The table has no column `person`; it has: {', '.join(given.columns)}.")

@@ -9,7 +9,7 @@ import pandas as pd
 from cxlib.customers.features import features
 from cxlib.errors import CxLookupError
 from cxlib.personas.model import Personas, fit
-from cxlib.results import Summary, percent, visible
+from cxlib.results import Summary, percent
 
 if TYPE_CHECKING:
     from cxlib.study import Study
@@ -22,9 +22,9 @@ def summary(study: Study | Personas) -> Summary:
     """
     personas = study if isinstance(study, Personas) else fit(features(study))
     found = personas.evidence()
-    lines = [str(found.claim()), str(personas.features.claim())]
+    lines = [str(found.claim()), str(personas.features.claim().first)]
     if personas.k > 1:
-        table = visible(personas.table())
+        table = personas.visible()
         if len(table):
             first, worst = table.iloc[0], table.sort_values("error").iloc[-1]
             lines.append(

@@ -23,10 +23,11 @@ MOTIVES = {"motive", "motives", "motivation", "need", "needs", "goal", "goals", 
 
 
 def differences(blocks: Sequence[Block], posterior: Array) -> pd.DataFrame:
-    """Each feature by kind: kind (position), block, feature, estimate, low, high, n, overall, difference.
+    """Each feature by kind: kind (position), block, feature, estimate, low, high, n, overall, difference, count.
 
     estimate, overall : share of choices or of persons, or mean; n: persons with the feature assigned to
-    the kind; difference: (estimate - overall) in standard deviations, of a single choice or between persons.
+    the kind, count: those of them who chose it; difference: (estimate - overall) in standard deviations, of a single
+    choice or between persons.
     """
     assigned, k = posterior.argmax(axis=1), posterior.shape[1]
     rows = []
@@ -39,15 +40,16 @@ def differences(blocks: Sequence[Block], posterior: Array) -> pd.DataFrame:
             se = np.sqrt((posterior**2 * off**2).sum(axis=0)) / np.maximum(size, 1e-12)
             overall = top.sum() / bottom.sum()
             spread = _spread(block, overall)
+            chose = top > 0 if isinstance(block, Choices | Answers) else block.observed
+            count = np.bincount(assigned[chose], minlength=k)
             for kind in range(k):
                 low, high = estimate[kind] - 1.96 * se[kind], estimate[kind] + 1.96 * se[kind]
                 if isinstance(block, Choices | Answers):
                     low, high = max(low, 0.0), min(high, 1.0)
                 gap = (estimate[kind] - overall) / spread
-                rows.append(
-                    (kind, block.name, feature, estimate[kind], low, high, customers[kind], overall, gap)
-                )
-    names = ["kind", "block", "feature", "estimate", "low", "high", "n", "overall", "difference"]
+                line = (estimate[kind], low, high, customers[kind], overall, gap, count[kind])
+                rows.append((kind, block.name, feature, *line))
+    names = ["kind", "block", "feature", "estimate", "low", "high", "n", "overall", "difference", "count"]
     return pd.DataFrame(rows, columns=names)
 
 
@@ -114,8 +116,8 @@ def _fits(kind: int, words: list[str]) -> bool:
 def in_words(block: str, feature: str, difference: float) -> str:
     """A feature and its direction in words; empty for an option that a kind merely chooses less often.
 
-    >>> in_words("steps", "app_cart", 0.4), in_words("order value", "order value", -1.0)
-    ('app cart', 'small orders')
+    >>> in_words("steps", "app_cart", 0.4), in_words("motive", "price", 0.7), in_words("order value", "order value", -1.0)
+    ('app cart', 'for price', 'small orders')
     """
     if block == FEELINGS:
         return "content" if difference > 0 else "discontent"
@@ -128,6 +130,8 @@ def in_words(block: str, feature: str, difference: float) -> str:
         return ""
     if block.startswith("orders by "):
         return f"{nice(feature)} orders"
+    if is_motive(block):
+        return f"for {nice(feature)}"
     return nice(feature) if block in TRAVEL else f"{nice(block)} {nice(feature)}"
 
 

@@ -55,13 +55,15 @@ class Corrected(Result):
     persona), uncorrected (the plain figure of those assigned), strata (how many, where there are any). `error`:
     the share of persons assigned to a wrong persona, by their own probabilities; `unmatched`: persons with
     values but no membership; `against`: what the figures are differences from ("all" customers, or a
-    persona), with a column q: differences of at most q are a list with a false discovery rate of at most q.
+    persona), with a column q: differences of at most q are a list with a false discovery rate of at most q;
+    `outcome`: the first one, of which the claim speaks.
     """
 
     frame: pd.DataFrame = field(repr=False)
     error: float
     unmatched: int = 0
     against: str | None = None
+    outcome: str = "value"
 
     def table(self) -> pd.DataFrame:
         """One row a persona (and outcome)."""
@@ -78,14 +80,15 @@ class Corrected(Result):
         ]
         if len(said) < 1 + (self.against is None):
             return TOO_FEW
+        what = nice(self.outcome)
         if self.against is not None:
             apart = [words for words, q in zip(said, table["q"], strict=True) if q < 0.05]
             rest = "all customers" if self.against == "all" else nice(self.against)
-            text = f"clearly different from {rest}: {', '.join(apart) or 'no persona'}"
+            text = f"{what} clearly different from {rest}: {', '.join(apart) or 'no persona'}"
         elif table["low"].iloc[-1] > table["high"].iloc[0]:
-            text = f"{said[-1]} has the highest value and {said[0]} the lowest"
+            text = f"{what} is clearly higher for {said[-1]} than for {said[0]}"
         else:
-            text = f"the personas are not clearly apart, from {said[0]} to {said[-1]}"
+            text = f"by {what} the personas are not clearly apart, from {said[0]} to {said[-1]}"
         text += f"; corrected for the {percent(self.error)} who are assigned to a wrong persona."
         return Claim(text[0].upper() + text[1:])
 
@@ -231,7 +234,7 @@ def correct(
     aside = {"se": True, "outcome": len(outcomes) == 1, "strata": strata is None}
     frame = frame.drop(columns=[name for name, drop in aside.items() if drop])
     error = float(1 - matched.posterior.max(axis=1).mean())
-    return Corrected(frame, error, matched.unmatched, against)
+    return Corrected(frame, error, matched.unmatched, against, outcomes[0])
 
 
 def corrected(

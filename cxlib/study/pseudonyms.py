@@ -32,6 +32,7 @@ KEY, FORGOTTEN = ".key", "forgotten"
 PSEUDONYM = re.compile(r"p[0-9a-f]{20}")
 PERSONS = ("customer_id", "anonymous_id", "referred_by", "id_value")
 FREE_TEXT = ("comment", "content")
+DECIMAL = r"^-?(0|[1-9][0-9]{0,7})\.[0-9]+$"  # a measurement, however many digits it has, is nobody's number
 
 
 @ibis.udf.scalar.builtin(name="unhex")
@@ -114,7 +115,8 @@ def disguised(columns: Mapping[str, Any], source: Source, entry: Entry, key: str
         elif kind in ("id", "key"):
             kept[name] = value.contains("@").ifelse(pseudonyms(value, key), value)
         elif kind == "further" or name in FREE_TEXT:
+            plain = value.re_search(DECIMAL)
             for pattern, instead in masks.RULES:
-                value = value.re_replace(pattern, instead)
+                value = plain.ifelse(value, value.re_replace(pattern, instead))
             kept[name] = value.re_replace(masks.HANDLE, r"\1[handle]") if name == "comment" else value
     return kept

@@ -29,8 +29,8 @@ evidence = personas.evidence()
 # %% tags=["summary", "checked"]
 stability = cx.personas.stability(personas, times=RESAMPLES)
 residuals = cx.personas.residuals(personas)
-claims = [evidence.claim(), evidence.foretells(), stability.claim(), residuals.claim()]
-cx.results.Summary((*claims, cx.personas.summary(personas).lines[-1]))
+claims = evidence.claim(), evidence.foretells(), evidence.agrees(), stability.claim(), residuals.claim()
+cx.results.Summary(claims)
 
 # %% [markdown]
 # ## Is a further kind worth it?

@@ -1,5 +1,7 @@
 """What a persona card says, against plain counts; and that it can be read."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -102,6 +104,37 @@ def written(rng, features, kind, chance):
     pain = said[rng.random(len(said)) < np.array(chance)[kind[who]]].assign(theme="pain")
     praise = said[rng.random(len(said)) < 0.3].assign(theme="praise")
     return said, pd.concat([pain, praise], ignore_index=True)
+
+
+def test_a_company_without_surveys_or_known_channels_has_cards(base_seed):
+    features, posterior, _ = made(np.random.default_rng(base_seed), k=2)
+    bare = replace(features, profile=features.profile.drop(columns="nps"), channels={})
+    about = set(carded(bare, posterior).table()["about"])
+    assert {"size", "value", "beginnings"} <= about
+    assert "channels" not in about
+
+
+def test_personas_of_a_frame_have_cards_and_no_card_but_theirs(base_seed):
+    features, posterior, _ = made(np.random.default_rng(base_seed), k=2)
+    found = carded(
+        replace(features, profile=features.profile[["person"]], blocks=features.blocks[2:]), posterior
+    )
+    assert len(found.card("B: kind 1"))
+    with pytest.raises(CxLookupError, match="no persona `C`; there are: A: kind 0"):
+        found.card("C")
+
+
+def test_what_chance_would_do_sets_no_persona_apart_and_nothing_is_said_twice(base_seed):
+    rng = np.random.default_rng(base_seed)
+    features, posterior, _ = made(rng, k=2, n=2000)
+    town = Answers("town", "", ("north", "south"), np.arange(2000) // 2 % 2)
+    told = carded(replace(features, blocks=(*features.blocks[:2], town)), posterior)
+    assert "town" not in set(told.table()["block"])
+    steps = replace(features.blocks[0], name="steps")
+    lines = carded(replace(features, blocks=(*features.blocks, steps)), posterior).table()
+    assert not lines[lines["about"] == "not"].duplicated(["persona", "feature"]).any()
+    assert "north" not in str(told.claim())
+    assert "south" not in str(told.claim())
 
 
 def test_words_are_shares_of_writers_corrected_for_wrong_assignment(base_seed):
@@ -209,3 +242,30 @@ def test_a_persona_of_few_is_on_no_page(monkeypatch, base_seed):
     shown, found = drawn(monkeypatch, result)
     assert len(found) == 2
     assert "C: kind 2" not in shown.alt
+
+
+def test_what_a_few_of_a_persona_declare_chose_or_wrote_is_on_no_card(base_seed):
+    rng = np.random.default_rng(base_seed)
+    features, posterior, kind = made(rng, k=3)
+    code = np.where(np.arange(600) % 2, 0, 1)
+    code[np.flatnonzero(kind == 0)[:9]] = 2
+    faith = Answers("faith", "", ("one", "other", "rare"), code)
+    features = replace(features, blocks=(*features.blocks, faith))
+    said, themes = written(rng, features, kind, (0.6, 0.6, 0.6))
+    nine = themes[themes["theme"] == "pain"].drop_duplicates("person")
+    nine = nine.groupby(nine["person"].map(dict(zip(features.persons, kind, strict=True)))).head(9)
+    found = carded(features, posterior, said=said, themes=nine).table()
+    assert len(nine) == 27
+    assert "tier" in set(found["block"])
+    assert not {"rare", "pain"} & set(found["feature"])
+
+
+def test_addresses_in_a_quote_are_masked_on_the_page(monkeypatch, base_seed):
+    rng = np.random.default_rng(base_seed)
+    features, posterior, kind = made(rng)
+    said, themes = written(rng, features, kind, (0.6, 0.1))
+    themes["comment"] = "write to anna.rossi@example.com for $5 or $6"
+    _, found = drawn(monkeypatch, carded(features, posterior, said=said, themes=themes))
+    words = " ".join(text for _, texts in found for text, _ in texts).replace("\n", " ")
+    assert "write to [e-mail] for $5 or $6" in words
+    assert "rossi" not in words

@@ -1,6 +1,7 @@
 """What speaks for a number of kinds: worlds drawn from a model, other customers, resamples, what is left over."""
 
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -304,3 +305,30 @@ def test_a_handful_of_customers_of_whom_hardly_anything_is_known_gives_a_table(p
     assert len(found.table()) == 3
     assert str(found.null() + found.foretells() + found.agrees())
     assert len(stability(personas_of(blocks, 2), times=2).table()) == 2
+
+
+def test_an_outlier_of_fewer_customers_than_may_be_shown_is_no_kind(base_seed):
+    rng = np.random.default_rng(base_seed)
+    far = np.r_[np.full(6, 30.0), np.zeros(394)]
+    blocks = [Measures(name, "", far + rng.standard_normal(400)) for name in "xyz"]
+    fits = {k: mixture(blocks, k) for k in (1, 2)}
+    assert fits[2].bic < fits[1].bic
+    assert gather(blocks, fits, 0, None).k == 1
+
+
+def test_a_number_of_kinds_beyond_which_nothing_was_tried_is_said_to_be_the_least(base_seed):
+    blocks, _, _ = world(base_seed)
+    fits = {k: mixture(blocks, k) for k in (1, 2, 3)}
+    found, edge, one, many = (
+        gather(blocks, {k: fits[k] for k in range(1, most + 1)}, 0, fixed)
+        for most, fixed in ((3, None), (2, None), (1, 1), (3, 3))
+    )
+    assert found.claim().startswith("There are 2 kinds")
+    assert edge.claim().startswith("There are at least 2 kinds")
+    assert one.claim().startswith("One kind was asked for")
+    assert "not looked at" in one.claim()
+    assert one.null() == "No second number of kinds was tried."
+    assert many.claim().startswith("3 kinds were asked for")
+    failed = replace(many, frame=many.frame.assign(later=500, low=-0.1))
+    assert "does not clearly tell" in failed.claim()
+    assert "smallest at 2; judged is 3" in plots.evidence(many).alt

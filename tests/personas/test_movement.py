@@ -113,6 +113,17 @@ def test_with_one_persona_or_one_period_nobody_can_change(base_seed):
         assert str(found.claim()).startswith("With one persona")
 
 
+def test_personas_of_what_customers_are_say_that_they_know_nothing_that_customers_do():
+    colour = ["red", "blue"] * 100
+    frame = pd.DataFrame({"person": range(200), "hat": colour, "coat": colour, "scarf": colour})
+    features = cx.personas.features(frame)
+    both = cx.personas.fit(features, k=2), {"one": features, "two": features}
+    assert "no record of what customers do" in str(cx.personas.movement(*both).claim())
+    assert "nothing to choose" in str(cx.personas.drift(*both).claim())
+    with pytest.raises(CxValueError, match="no period"):
+        cx.personas.drift(both[0], {})
+
+
 def test_a_handful_of_customers_is_too_few_to_speak_of(base_seed):
     given, _, _ = years(np.random.default_rng(base_seed), 0.2, customers=8)
     found = movement(known(given["2024"]), given)

@@ -324,6 +324,32 @@ def test_an_impossible_number_of_kinds_is_refused(features, asked):
         cx.personas.fit(features, **asked)
 
 
+def test_what_is_no_study_and_no_features_is_refused_in_words(features, personas):
+    for given in (
+        lambda: cx.personas.features("demo"),
+        lambda: personas.score("demo"),
+        lambda: cx.personas.proxies(personas, 3),
+        lambda: cx.personas.movement(personas, ["2025"]),
+    ):
+        with pytest.raises(CxValueError, match="takes a study"):
+            given()
+    with pytest.raises(CxValueError, match="predict_proba takes the result of"):
+        personas.place(features.profile)
+    with pytest.raises(CxValueError, match="sure is"):
+        personas.place(features, sure="0.9")
+    with pytest.raises(CxValueError, match="kmax is nan"):
+        cx.personas.fit(features, kmax=float("nan"))
+    with pytest.raises(CxValueError, match="sample is 0"):
+        cx.personas.features(features.profile, sample=0)
+
+
+def test_numbers_read_as_text_are_said_to_be_such():
+    frame = pd.DataFrame({"person": range(600), "town": ["a", "b"] * 300})
+    frame["income"] = (20_000 + frame["person"]).astype(str)
+    why = cx.personas.features(frame).unused["income"][0]
+    assert why == "numbers read as text; give them as numbers"
+
+
 def test_features_are_what_is_fitted():
     with pytest.raises(CxValueError, match="features"):
         cx.personas.fit(pd.DataFrame())

@@ -14,7 +14,7 @@ import cxlib as cx
 from cxlib.customers.profile import SENSITIVE, sensitive_among
 from cxlib.errors import CxValueError
 from cxlib.personas.model import Personas
-from cxlib.personas.proxies import ALL, _cramer
+from cxlib.personas.proxies import ALL, _cramer, _guessed
 
 N = 1200
 
@@ -36,7 +36,7 @@ def of(fitted: tuple[Personas, np.ndarray], **columns: object) -> pd.DataFrame:
 
 def test_the_words_are_looked_for_as_words() -> None:
     names = ["age", "age_band", "AgeGroup", "language", "sex", "middlesex", "trade-union", "usage", "area"]
-    assert sensitive_among(names, SENSITIVE) == ["age", "age_band", "sex", "trade-union"]
+    assert sensitive_among(names, SENSITIVE) == ["age", "age_band", "AgeGroup", "sex", "trade-union"]
     assert sensitive_among(names, ()) == []
 
 
@@ -113,6 +113,14 @@ def test_the_association_is_that_of_scipy() -> None:
     assert v**2 == pytest.approx((plain - 2 / 129) / (2 - 1 / 129 - 1))
 
 
+def test_a_guess_is_not_learnt_from_those_it_is_judged_on(base_seed: int) -> None:
+    """Ten kinds and ten levels by chance: right one time in ten, and twice as often where both are the same customers."""
+    rng = np.random.default_rng(base_seed)
+    kind, code, fold = rng.integers(0, 10, (40, 200)), rng.integers(0, 10, (40, 200)), np.arange(200) % 50
+    right = [_guessed(*pair, fold)["right"] for pair in zip(kind, code, strict=True)]
+    assert np.mean(right) == pytest.approx(0.1, abs=0.03)
+
+
 def test_a_number_is_cut_into_quarters_and_missing_values_are_left_out(
     fitted: tuple[Personas, np.ndarray],
 ) -> None:
@@ -121,6 +129,18 @@ def test_a_number_is_cut_into_quarters_and_missing_values_are_left_out(
     assert found.shares.table()["level"].nunique() == 4
     assert found.table()["n"].iloc[0] == N - 200
     assert "do not give age away as far as 1,000 customers can tell" in found.claim()
+
+
+def test_a_number_written_as_text_is_a_number(fitted: tuple[Personas, np.ndarray]) -> None:
+    age = np.random.default_rng(4).integers(18, 80, N)
+    one, other = (
+        cx.personas.proxies(fitted[0], of(fitted, age=given)).table() for given in (age, age.astype(str))
+    )
+    pd.testing.assert_frame_equal(one, other)
+
+
+def test_one_word_of_sensitive_attributes_may_be_given_alone() -> None:
+    assert sensitive_among(["age", "g", "customerAge", "language"], "age") == ["age", "customerAge"]
 
 
 def test_a_level_of_a_few_customers_is_hidden(fitted: tuple[Personas, np.ndarray]) -> None:
@@ -170,6 +190,7 @@ def test_one_kind_gives_nothing_away(fitted: tuple[Personas, np.ndarray]) -> Non
     one = cx.personas.fit(fitted[0].features, k=1)
     found = cx.personas.proxies(one, of(fitted, sex=np.where(np.arange(N) % 2, "f", "m")))
     assert found.table().iloc[0][["estimate", "v", "q"]].tolist() == [0, 0, 1]
+    assert str(found.claim()) == "With one persona there is nothing that could give an attribute away."
 
 
 def test_two_rows_of_a_person_are_refused(fitted: tuple[Personas, np.ndarray]) -> None:

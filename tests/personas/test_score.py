@@ -223,6 +223,15 @@ def test_the_claim_on_newcomers_says_how_many_are_placed_and_wrong():
     assert placed(given.assign(A=0.9, B=0.1)).claim().endswith("hardly anybody is uncertain.")
 
 
+@pytest.mark.parametrize(("sure", "says"), [(3, "hardly anybody can"), (97, "nearly everybody can")])
+def test_the_claim_on_newcomers_gives_no_number_of_a_few(sure, says):
+    given = pd.DataFrame({"person": range(100), "A": [0.9] * sure + [0.5] * (100 - sure)})
+    said = placed(given.assign(B=1 - given["A"])).claim()
+    assert f"Of 100 customers {says} be placed" in said
+    assert "97" not in said
+    assert "3.0" not in said
+
+
 def test_a_single_newcomer_who_is_told_apart_from_nobody_is_placed(base_seed):
     personas = cx.personas.fit(cx.personas.features(wide(600, base_seed)), k=2)
     new = pd.DataFrame({"person": ["new"], "colour": ["蓝"], "height": [4.0], "children": [5]})

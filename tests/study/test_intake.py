@@ -502,6 +502,12 @@ def test_no_person_shows_anywhere_in_what_was_converted(study: Write, cache: Pat
     assert frame["anonymous_id"].nunique() == 1
 
 
+def test_a_measurement_with_many_decimals_is_no_number_of_a_person_s(study: Write) -> None:
+    text = "Id,Who,When,Sum,Score\na,x,2025-01-02,1,42.123456789012\nb,y,2025-01-02,1,3331234567\n"
+    where = study({"o.csv": text}, ORDERS | {"score": "Score"}, top={"identifiers": "hash"})
+    assert table(where)["score"].tolist() == ["42.123456789012", "[number]"]
+
+
 def test_a_forgotten_person_is_left_out_whatever_the_ids_are_kept_as(study: Write) -> None:
     text = CSV + "c,x,2025-01-05,1\n"
     beside = "customer_id,referred_by\nx,\ny,x\n"
