@@ -18,6 +18,8 @@ def column(frame: pd.DataFrame, name: str) -> pd.Series:
     Traceback (most recent call last):
     cxlib.errors.CxLookupError: The frame has no column `revenu`. Did you mean `revenue`? It has: revenue.
     """
+    if not isinstance(frame, pd.DataFrame):
+        raise CxValueError(f"This takes a pandas frame with a column `{name}`, not a {type(frame).__name__}.")
     known = [str(one) for one in frame.columns]
     if name not in frame.columns:
         raise CxLookupError(

@@ -54,3 +54,5 @@ def test_a_column_that_is_not_there_or_there_twice_is_named():
         column(frame, "revenu")
     with pytest.raises(CxValueError, match="2 columns called `x`"):
         column(frame, "x")
+    with pytest.raises(CxValueError, match="takes a pandas frame with a column `x`, not a dict"):
+        column({"x": [1]}, "x")  # type: ignore[arg-type]

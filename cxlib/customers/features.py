@@ -155,7 +155,7 @@ def features(
 
     Of more than `sample` customers a random sample of about that size is taken, always the same, and nobody
     else leaves the engine; `Personas.score` then scores them all. `sensitive`: words of attributes' names
-    that keep them out of the mixture.
+    that keep them out of the mixture; those it has are English, so give yours where names are in another language.
 
     >>> import cxlib as cx
     >>> card = cx.personas.features(cx.open_study("demo")).table()

@@ -69,7 +69,7 @@ class Cards(Result):
             return Claim(f"{said}.")
         first = shares.iloc[0]
         return Claim(
-            f"{said}. It stands out by {in_words(first['block'], first['feature'], first['difference'])}: "
+            f"{said}. Most its own is “{in_words(first['block'], first['feature'], first['difference'])}”: "
             f"{percent(first['estimate'])} ({percent(first['low'])} to {percent(first['high'])}), "
             f"{percent(first['overall'])} among all."
         )

@@ -59,8 +59,9 @@ class Personas(Result):
     def table(self) -> pd.DataFrame:
         """Sizes: persona, estimate (share of customers), low, high, n, customers (assigned), error.
 
-        The share is the mixing proportion, which is corrected for wrong assignment by its very nature;
-        `error` is the expected share of wrong ones among those assigned to the persona.
+        The share is the mixing proportion, which is corrected for wrong assignment by its very nature; its
+        interval takes what the kinds are as given. `error` is the expected share of wrong ones among those
+        assigned to the persona.
         """
         return sizes(self)
 
@@ -164,6 +165,8 @@ def fit(features: Features, kmax: int = 8, seed: int = 0, k: int | None = None) 
             raise CxValueError(
                 f"{name} is {value!r}; it must be a whole number from 1 to the number of customers ({features.n:,})."
             )
+    if not isinstance(seed, int) or seed < 0:
+        raise CxValueError(f"seed is {seed!r}; it must be a whole number from 0.")
     if not features.blocks:
         raise CxValueError(
             "No feature tells customers apart: every block is constant or missing. Give some with `extra`."

@@ -318,7 +318,9 @@ def test_one_giant_is_no_kind(base_seed):
     assert cx.personas.fit(of_extra(x=x, y=y)).table()["customers"].min() != 1
 
 
-@pytest.mark.parametrize("asked", [{"k": 0}, {"kmax": 0}, {"k": 10**6}, {"k": 1.5}])
+@pytest.mark.parametrize(
+    "asked", [{"k": 0}, {"kmax": 0}, {"k": 10**6}, {"k": 1.5}, {"seed": -1}, {"seed": "x"}]
+)
 def test_an_impossible_number_of_kinds_is_refused(features, asked):
     with pytest.raises(CxValueError, match="whole number"):
         cx.personas.fit(features, **asked)
